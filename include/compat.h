@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * compat.h - kernel differences, and nothing else.
+ *
+ * The rest of the module is written for the newest interfaces; what an older
+ * or newer kernel spells differently is mended here.  The FCN_HAVE_* symbols
+ * are set by Kbuild, which looks into the headers it builds against: stable
+ * branches and vendors move interface changes between versions.
+ */
+#ifndef _FULLCONE_NAT_COMPAT_H
+#define _FULLCONE_NAT_COMPAT_H
+
+#include <linux/sysctl.h>
+#include <linux/version.h>
+#include <net/inet_hashtables.h>
+#include <net/net_namespace.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/udp.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
+#error "fullcone_nat needs Linux 5.10 or newer"
+#endif
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(8, 0, 0)
+#error "fullcone_nat has not been tried on Linux 8.0 or newer"
+#endif
+
+#if !IS_ENABLED(CONFIG_NF_NAT_MASQUERADE)
+#error "fullcone_nat needs CONFIG_NF_NAT_MASQUERADE (any MASQUERADE rule selects it)"
+#endif
+
+/* 6.0: the iterator takes its arguments in a structure */
+static inline void
+fcn_ct_iterate(struct net *net, int (*iter)(struct nf_conn *ct, void *data),
+	       void *data)
+{
+#ifdef FCN_HAVE_NF_CT_ITER_DATA
+	struct nf_ct_iter_data iter_data = {
+		.net	= net,
+		.data	= data,
+	};
+
+	nf_ct_iterate_cleanup_net(iter, &iter_data);
+#else
+	nf_ct_iterate_cleanup_net(net, iter, data, 0, 0);
+#endif
+}
+
+/* 6.2: the UDP socket table belongs to the namespace */
+static inline struct udp_table *fcn_udp_table(struct net *net)
+{
+#ifdef FCN_HAVE_NETNS_UDP_TABLE
+	return net->ipv4.udp_table;
+#else
+	return &udp_table;
+#endif
+}
+
+/* The socket that listens on @daddr:@port, or NULL.  Under rcu_read_lock(). */
+static inline struct sock *
+fcn_tcp_listener(struct net *net, __be32 daddr, u16 port, int dif)
+{
+#ifdef FCN_HAVE_LISTENER_HASHINFO
+	return __inet_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
+				      NULL, 0, 0, 0, daddr, port, dif, 0);
+#else
+	return __inet_lookup_listener(net, NULL, 0, 0, 0, daddr, port, dif, 0);
+#endif
+}
+
+/* 6.11: sysctl handlers do not write to their table entry */
+#ifdef FCN_HAVE_CONST_CTL_TABLE
+typedef const struct ctl_table fcn_ctl_table;
+#else
+typedef struct ctl_table fcn_ctl_table;
+#endif
+
+/* 6.6: tables come with a size, and later without an empty last entry */
+static inline struct ctl_table_header *
+fcn_register_sysctl(struct net *net, const char *path, struct ctl_table *table,
+		    size_t size)
+{
+#ifdef FCN_HAVE_SYSCTL_SZ
+	return register_net_sysctl_sz(net, path, table, size);
+#else
+	return register_net_sysctl(net, path, table);
+#endif
+}
+
+#endif /* _FULLCONE_NAT_COMPAT_H */

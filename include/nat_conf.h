@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * nat_conf.h - what the owner has asked for: the knobs of a namespace.
+ */
+#ifndef _FULLCONE_NAT_CONF_H
+#define _FULLCONE_NAT_CONF_H
+
+#include <linux/if.h>
+#include <linux/types.h>
+
+#include "nat_port.h"
+#include "nat_timewait.h"
+
+struct fcn_net;
+
+#define FCN_WANS_MAX		16
+#define FCN_PREFIXES_MAX	16
+#define FCN_SHORT_PORTS_MAX	16
+
+/* bits of fcn_conf.protocols */
+#define FCN_PROTO_UDP		BIT(0)
+#define FCN_PROTO_TCP		BIT(1)
+#define FCN_PROTO_ICMP		BIT(2)
+
+/**
+ * struct fcn_conf - the knobs of one namespace
+ * @rcu:		for the end
+ * @timeouts:		the *_timeout knobs
+ * @order_last:		let the nat rules of the machine decide first
+ * @hairpin:		inside hosts reach each other by outside endpoints
+ * @tcp_prolong:	keep closing conntrack entries as long as the RFCs ask
+ * @udp_refresh_inbound: inbound packets keep a mapping too
+ * @protocols:		FCN_PROTO_* that get mappings
+ * @exempt_value:	packets with this mark are left alone ...
+ * @exempt_mask:	... compared under this mask, unless it is 0
+ * @port_holddown:	seconds
+ * @port_holddown_max:	ports
+ * @max_mappings:	mappings in the namespace
+ * @wans:		names in @wan
+ * @wan:		interfaces whose flows are ours
+ * @prefixes:		prefixes in @inside; 0: every inside host is ours
+ * @inside:		addresses and masks, network order
+ * @short_count:	ports in @short_ports
+ * @short_ports:	destination ports that make no ordinary mapping, host order
+ * @ports:		ports that may be handed out
+ * @reserved:		ports that may not
+ * @usable:		@ports less @reserved
+ *
+ * Never changed once it is published: a write to a knob makes a new one.
+ */
+struct fcn_conf {
+	struct rcu_head		rcu;
+	struct fcn_timeouts	timeouts;
+	u32			order_last;
+	u32			hairpin;
+	u32			tcp_prolong;
+	u32			udp_refresh_inbound;
+	u32			protocols;
+	u32			exempt_value;
+	u32			exempt_mask;
+	u32			port_holddown;
+	u32			port_holddown_max;
+	u32			max_mappings;
+
+	u32			wans;
+	char			wan[FCN_WANS_MAX][IFNAMSIZ];
+	u32			prefixes;
+	struct {
+		__be32	addr;
+		__be32	mask;
+	} inside[FCN_PREFIXES_MAX];
+	u32			short_count;
+	u16			short_ports[FCN_SHORT_PORTS_MAX];
+	struct fcn_port_list	ports;
+	struct fcn_port_list	reserved;
+	struct fcn_port_list	usable;
+};
+
+bool fcn_conf_maps(const struct fcn_conf *conf, u8 proto);
+bool fcn_conf_inside(const struct fcn_conf *conf, __be32 addr);
+bool fcn_conf_short_port(const struct fcn_conf *conf, u8 proto, __be16 port);
+const struct fcn_port_list *fcn_conf_ports(const struct fcn_conf *conf,
+					   u8 proto);
+
+void fcn_conf_init(void);
+int fcn_conf_net_init(struct fcn_net *fn);
+void fcn_conf_net_exit(struct fcn_net *fn);
+int fcn_conf_boot(struct fcn_net *fn);
+void fcn_conf_unboot(void);
+
+#endif /* _FULLCONE_NAT_CONF_H */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * nat_conntrack.h - conntrack as we see it: decisions applied to an entry, and
+ * what entries say about their mappings.
+ */
+#ifndef _FULLCONE_NAT_CONNTRACK_H
+#define _FULLCONE_NAT_CONNTRACK_H
+
+#include <linux/types.h>
+
+#include "nat_mapping.h"
+#include "nat_timewait.h"
+
+struct fcn_conf;
+struct fcn_net;
+struct nf_conn;
+
+/**
+ * struct fcn_session - what an entry says
+ * @out:	mapping of the inside host that opened it, or NULL
+ * @in:		mapping it was opened on from outside, or NULL; a hairpinned
+ *		session has both
+ * @phase:	how far it has come
+ * @answered:	packets were seen in both directions
+ */
+struct fcn_session {
+	struct fcn_mapping	*out;
+	struct fcn_mapping	*in;
+	enum fcn_phase		phase;
+	bool			answered;
+};
+
+void fcn_ct_key(const struct nf_conn *ct, const union nf_inet_addr *ext,
+		struct fcn_key *key);
+int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
+		   const struct fcn_mapping *m, bool count);
+int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
+		  const struct fcn_mapping *m);
+int fcn_ct_map_hairpin(struct fcn_net *fn, struct nf_conn *ct,
+		       const struct fcn_mapping *to,
+		       const struct fcn_mapping *from);
+
+bool fcn_ct_bucket(u32 bucket,
+		   void (*visit)(const struct nf_conn *ct, void *data),
+		   void *data);
+bool fcn_ct_session(struct fcn_table *table, const struct nf_conn *ct,
+		    struct fcn_session *s);
+u32 fcn_ct_sweep(struct fcn_net *fn, u32 gen, u32 now, u32 since, bool adopt);
+
+#endif /* _FULLCONE_NAT_CONNTRACK_H */

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * nat_core.h - the state of a network namespace, and its life cycle.
+ */
+#ifndef _FULLCONE_NAT_CORE_H
+#define _FULLCONE_NAT_CORE_H
+
+#include <linux/if.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+#include <net/net_namespace.h>
+
+#include "nat_mapping.h"
+#include "nat_timewait.h"
+
+struct ctl_table;
+struct ctl_table_header;
+struct fcn_conf;
+struct proc_dir_entry;
+
+/* Every counter of a namespace: procfs prints them by these names. */
+#define FCN_STATS(X)		\
+	X(mappings_created)	\
+	X(mappings_adopted)	\
+	X(mappings_expired)	\
+	X(mappings_ended)	\
+	X(flows_out)		\
+	X(flows_in)		\
+	X(flows_in_passed)	\
+	X(flows_hairpin)	\
+	X(flows_masqueraded)	\
+	X(strays_killed)	\
+	X(sessions_unanswered)	\
+	X(sessions_prolonged)	\
+	X(sessions_ended)	\
+	X(drop_no_port)		\
+	X(drop_max_mappings)	\
+	X(drop_no_memory)	\
+	X(drop_no_address)	\
+	X(drop_out_conflict)	\
+	X(drop_in_conflict)	\
+	X(drop_in_draining)	\
+	X(drop_in_holddown)	\
+	X(drop_in_dying)	\
+	X(drop_hairpin_self)
+
+enum fcn_stat {
+#define X(name) FCN_STAT_##name,
+	FCN_STATS(X)
+#undef X
+	FCN_STAT_COUNT,
+};
+
+extern const char *const fcn_stat_names[];
+
+struct fcn_stats {
+	u64	value[FCN_STAT_COUNT];
+};
+
+/* What is counted for each wan interface. */
+enum fcn_wan_stat {
+	FCN_WAN_OUT,		/* flows mapped */
+	FCN_WAN_IN,		/* inbound flows translated */
+	FCN_WAN_IN_PASSED,	/* ... that came out on the inside */
+	FCN_WAN_IN_REFUSED,	/* inbound flows dropped by us */
+	FCN_WAN_OFFERED,	/* order=last: flows that reached the rules ... */
+	FCN_WAN_LEFT,		/* ... and that no rule took */
+	FCN_WAN_STAT_COUNT,
+};
+
+struct fcn_wan_stats {
+	u64	value[FCN_WAN_STAT_COUNT];
+};
+
+/**
+ * struct fcn_wan - an interface in the list of the owner
+ * @list:	in fcn_net.wans
+ * @name:	fixed at creation; the device may come, go and be renamed
+ * @ifindex:	of the device of that name while it is up, else 0; written by
+ *		the notifier under RTNL, read with READ_ONCE()
+ * @stats:	counters
+ * @rcu:	for the end
+ */
+struct fcn_wan {
+	struct list_head		list;
+	char				name[IFNAMSIZ];
+	int				ifindex;
+	struct fcn_wan_stats __percpu	*stats;
+	struct rcu_head			rcu;
+};
+
+/**
+ * struct fcn_net - everything about one network namespace
+ * @net:	the namespace, which outlives this
+ * @mutex:	protects all members up to @table from changes, the counts in
+ *		the mappings' lives, and makes one sweep at a time; never taken
+ *		under RTNL
+ * @conf:	the knobs; read under RCU
+ * @wans:	the interfaces in the knob `wan`; read under RCU
+ * @hooked:	hooks are registered
+ * @clock:	the worker
+ * @table:	the mappings, with locks of its own
+ * @events:	work: an address or a device may have gone
+ * @refused:	when a new flow was last refused for a limit, seconds;
+ *		READ_ONCE() and WRITE_ONCE()
+ * @refused_by:	the counter of that limit, enum fcn_stat
+ * @stats:	counters
+ * @sysctl:	header of the table of knobs
+ * @sysctls:	that table
+ * @proc:	our directory in /proc/net
+ */
+struct fcn_net {
+	struct net			*net;
+
+	struct mutex			mutex;
+	struct fcn_conf __rcu		*conf;
+	struct list_head		wans;
+	bool				hooked;
+	struct fcn_clock		clock;
+
+	struct fcn_table		table;
+	struct work_struct		events;
+	u32				refused;
+	u32				refused_by;
+	struct fcn_stats __percpu	*stats;
+
+	struct ctl_table_header		*sysctl;
+	struct ctl_table		*sysctls;
+	struct proc_dir_entry		*proc;
+};
+
+struct fcn_net *fcn_net(const struct net *net);
+int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf);
+
+bool fcn_net_names(const struct fcn_net *fn, const char *name);
+struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex);
+u32 fcn_net_end(struct fcn_net *fn,
+		bool (*match)(const struct fcn_mapping *m, void *data),
+		void *data);
+
+u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat);
+u64 fcn_wan_stat_read(const struct fcn_wan *wan, enum fcn_wan_stat stat);
+
+/* The knobs, for whoever holds rcu_read_lock() or fcn_net.mutex. */
+static inline const struct fcn_conf *fcn_conf(const struct fcn_net *fn)
+{
+	return rcu_dereference_check(fn->conf, lockdep_is_held(&fn->mutex));
+}
+
+static inline void fcn_stat_inc(struct fcn_net *fn, enum fcn_stat stat)
+{
+	this_cpu_inc(fn->stats->value[stat]);
+}
+
+static inline void fcn_wan_stat_inc(struct fcn_wan *wan, enum fcn_wan_stat stat)
+{
+	this_cpu_inc(wan->stats->value[stat]);
+}
+
+#endif /* _FULLCONE_NAT_CORE_H */

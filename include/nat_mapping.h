@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * nat_mapping.h - the mapping table.
+ */
+#ifndef _FULLCONE_NAT_MAPPING_H
+#define _FULLCONE_NAT_MAPPING_H
+
+#include <linux/atomic.h>
+#include <linux/netfilter.h>
+#include <linux/rhashtable-types.h>
+#include <linux/types.h>
+
+#include "nat_port.h"
+#include "nat_timewait.h"
+
+struct fcn_conf;
+struct fcn_net;
+
+/**
+ * struct fcn_key - what a mapping is found by from inside; unused bytes zero
+ * @addr:	X, the inside address, network order
+ * @ext:	E, the external address, network order
+ * @port:	x, the inside port or ICMP query id, network order
+ * @zone:	conntrack zone of the original direction
+ * @family:	NFPROTO_*
+ * @proto:	IPPROTO_*
+ * @pad:	zero
+ */
+struct fcn_key {
+	union nf_inet_addr	addr;
+	union nf_inet_addr	ext;
+	__be16			port;
+	u16			zone;
+	u8			family;
+	u8			proto;
+	u16			pad;
+} __aligned(8);
+
+/**
+ * struct fcn_mapping - X:x has E:e
+ * @node:	in fcn_table.inside, while not %FCN_DYING
+ * @key:	fixed at creation
+ * @table:	fixed at creation
+ * @pool:	owns the port; fixed at creation, outlives the mapping
+ * @ext_port:	e, network order; fixed at creation
+ * @ifindex:	external device; fixed at creation
+ * @created:	seconds; fixed at creation
+ * @life:	see there for who writes what
+ * @rcu:	for the end
+ */
+struct fcn_mapping {
+	struct rhash_head	node;
+	struct fcn_key		key;
+	struct fcn_table	*table;
+	struct fcn_pool		*pool;
+	__be16			ext_port;
+	int			ifindex;
+	u32			created;
+
+	struct fcn_life		life;
+	struct rcu_head		rcu;
+};
+
+/**
+ * struct fcn_table - the mappings of a namespace
+ * @inside:	by inside endpoint, under RCU
+ * @pools:	by outside endpoint, under RCU
+ * @count:	mappings, those that wait for a grace period included
+ */
+struct fcn_table {
+	struct rhashtable	inside;
+	struct fcn_pools	pools;
+	atomic_t		count;
+};
+
+int fcn_mapping_cache_init(void);
+void fcn_mapping_cache_exit(void);
+int fcn_table_init(struct fcn_table *table);
+void fcn_table_exit(struct fcn_table *table);
+
+struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
+				     const struct fcn_key *key);
+struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
+					 u8 proto,
+					 const union nf_inet_addr *addr,
+					 __be16 port);
+struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
+				    const struct fcn_conf *conf,
+				    const struct fcn_key *key, int ifindex,
+				    u32 deadline);
+int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
+		      __be16 port, int ifindex);
+
+bool fcn_mapping_accepts(const struct fcn_mapping *m);
+void fcn_mapping_push(struct fcn_mapping *m, u32 deadline);
+bool fcn_mapping_stop(struct fcn_mapping *m, enum fcn_state state, u32 now);
+void fcn_mapping_resume(struct fcn_mapping *m);
+void fcn_mapping_condemn(struct fcn_mapping *m);
+bool fcn_mapping_retire(struct fcn_mapping *m);
+
+void fcn_mapping_walk(struct fcn_table *table,
+		      void (*visit)(struct fcn_mapping *m, void *data),
+		      void *data);
+
+#endif /* _FULLCONE_NAT_MAPPING_H */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * nat_port.h - external ports: who owns which, and which may be handed out.
+ */
+#ifndef _FULLCONE_NAT_PORT_H
+#define _FULLCONE_NAT_PORT_H
+
+#include <linux/netfilter.h>
+#include <linux/rhashtable-types.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+struct fcn_mapping;
+struct net;
+
+#define FCN_PORTS	65536	/* also: ICMP query ids */
+#define FCN_CHUNK_BITS	8
+#define FCN_CHUNK_PORTS	(1 << FCN_CHUNK_BITS)
+#define FCN_CHUNKS	(FCN_PORTS / FCN_CHUNK_PORTS)
+#define FCN_RANGES_MAX	64	/* bounds every search for a port */
+
+/**
+ * struct fcn_port_list - ports as a sorted list of disjoint ranges
+ * @count:	ranges in use
+ * @total:	ports in all ranges together
+ * @range:	first and last port of each, host order, both included
+ */
+struct fcn_port_list {
+	u32	count;
+	u32	total;
+	struct {
+		u16	first;
+		u16	last;
+	} range[FCN_RANGES_MAX];
+};
+
+/**
+ * struct fcn_pool_key - what a pool is found by; unused bytes are zero
+ * @addr:	external address, network order
+ * @family:	NFPROTO_*
+ * @proto:	IPPROTO_*
+ * @pad:	zero
+ */
+struct fcn_pool_key {
+	union nf_inet_addr	addr;
+	u8			family;
+	u8			proto;
+	u16			pad;
+};
+
+/**
+ * struct fcn_pool - the ports of one external address and protocol
+ * @node:	in fcn_pools.table
+ * @key:	fixed at creation
+ * @id:		fixed at creation, grows along fcn_pools.list
+ * @list:	in fcn_pools.list
+ * @lock:	protects all members below.  Never held around a call into
+ *		conntrack, so it may be taken under a conntrack bucket lock.
+ * @used:	ports in use
+ * @dead:	unlinked; nothing is added any more
+ * @full:	a bit for each chunk that has no free port
+ * @chunk:	ports by their upper bits; allocated with the first port of a
+ *		chunk, kept until the pool goes.  Read under RCU.
+ * @rcu:	for the end
+ *
+ * The pool is the outside index of the mapping table: it finds the mapping of
+ * an external endpoint in two steps and knows every free port exactly.
+ */
+struct fcn_pool {
+	struct rhash_head	node;
+	struct fcn_pool_key	key;
+	u32			id;
+	struct list_head	list;
+
+	spinlock_t		lock;
+	unsigned int		used;
+	bool			dead;
+	DECLARE_BITMAP(full, FCN_CHUNKS);
+	struct fcn_chunk __rcu	*chunk[FCN_CHUNKS];
+
+	struct rcu_head		rcu;
+};
+
+/**
+ * struct fcn_pools - the pools of a namespace
+ * @table:	by key, under RCU
+ * @list:	all of them in the order of their ids, under RCU
+ * @lock:	protects changes of @list and @next_id
+ * @next_id:	id of the next pool
+ */
+struct fcn_pools {
+	struct rhashtable	table;
+	struct list_head	list;
+	spinlock_t		lock;
+	u32			next_id;
+};
+
+/**
+ * struct fcn_port_wish - what a new mapping asks of the allocator
+ * @net:	namespace whose sockets and reserved ports are left alone
+ * @allowed:	ports that may be handed out
+ * @port:	the inside port, host order: preserved if it is free
+ * @ifindex:	external device, for sockets that are bound to one
+ */
+struct fcn_port_wish {
+	struct net			*net;
+	const struct fcn_port_list	*allowed;
+	u16				port;
+	int				ifindex;
+};
+
+int fcn_port_cache_init(void);
+void fcn_port_cache_exit(void);
+int fcn_pools_init(struct fcn_pools *pools);
+void fcn_pools_exit(struct fcn_pools *pools);
+
+struct fcn_pool *fcn_pool_find(struct fcn_pools *pools,
+			       const struct fcn_pool_key *key);
+struct fcn_pool *fcn_pool_get(struct fcn_pools *pools,
+			      const struct fcn_pool_key *key);
+void fcn_pools_trim(struct fcn_pools *pools);
+
+struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool, u16 port);
+struct fcn_mapping *fcn_pool_next(const struct fcn_pool *pool, u32 *port);
+int fcn_port_choose(struct fcn_pool *pool, const struct fcn_port_wish *wish);
+int fcn_port_take(struct fcn_pool *pool, u16 port, struct fcn_mapping *m);
+void fcn_port_release(struct fcn_pool *pool, u16 port);
+
+bool fcn_port_list_has(const struct fcn_port_list *list, u16 port);
+int fcn_port_list_subtract(struct fcn_port_list *out,
+			   const struct fcn_port_list *from,
+			   const struct fcn_port_list *minus);
+
+#endif /* _FULLCONE_NAT_PORT_H */

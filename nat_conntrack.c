@@ -1,0 +1,646 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * nat_conntrack.c - conntrack seen from us.
+ *
+ * The first part applies a decision to a new entry: it gets exactly the
+ * endpoint of its mapping, or the packet is dropped.  The second part reads
+ * entries: to which mapping one belongs, how far it has come, when it saw its
+ * last packet.  The third is the sweep that does so for all of a namespace.
+ *
+ * Sessions are conntrack's own entries and nothing else; no state of ours
+ * hangs on them.  A translated entry carries its mapping in its tuples:
+ *
+ *		ORIGINAL tuple		REPLY tuple
+ *	out	X:x -> P:p		P:p -> E:e
+ *	in	P:p -> E:e		X:x -> P:p
+ *	hairpin	Y:y -> E:e		X:x -> E2:e2	Y:y has E2:e2
+ *
+ * ICMP queries have one id instead of two ports, always in src.u.icmp.id.
+ *
+ * The sweep's callback runs under a conntrack bucket lock.  It takes pool
+ * locks, which are never held around a conntrack call.
+ */
+
+#include <linux/inetdevice.h>
+#include <linux/netfilter.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_conntrack_acct.h>
+#include <net/netfilter/nf_conntrack_core.h>
+#include <net/netfilter/nf_conntrack_l4proto.h>
+#include <net/netfilter/nf_conntrack_timeout.h>
+#include <net/netfilter/nf_conntrack_zones.h>
+#include <net/netfilter/nf_nat.h>
+
+#include "compat.h"
+#include "nat_conf.h"
+#include "nat_conntrack.h"
+#include "nat_core.h"
+
+/* TCP_RST_SET of enum tcp_bit_set, private to nf_conntrack_proto_tcp.c */
+#define FCN_LAST_WAS_RST	4
+
+static const struct nf_conntrack_tuple *
+fcn_ct_tuple(const struct nf_conn *ct, enum ip_conntrack_dir dir)
+{
+	return &ct->tuplehash[dir].tuple;
+}
+
+static u16 fcn_ct_zone_id(const struct nf_conn *ct)
+{
+	return nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL);
+}
+
+/* The port at the receiving end of a tuple; an ICMP query has one id only. */
+static __be16 *fcn_tuple_dst_port(struct nf_conntrack_tuple *tuple)
+{
+	if (tuple->dst.protonum == IPPROTO_ICMP)
+		return &tuple->src.u.icmp.id;
+	return &tuple->dst.u.all;
+}
+
+static __be16 fcn_tuple_dst(const struct nf_conntrack_tuple *tuple)
+{
+	if (tuple->dst.protonum == IPPROTO_ICMP)
+		return tuple->src.u.icmp.id;
+	return tuple->dst.u.all;
+}
+
+/**
+ * fcn_ct_key - what the mapping of an entry's opener is found by
+ * @ct:		the entry
+ * @ext:	external address
+ * @key:	filled in
+ */
+void fcn_ct_key(const struct nf_conn *ct, const union nf_inet_addr *ext,
+		struct fcn_key *key)
+{
+	const struct nf_conntrack_tuple *tuple;
+
+	tuple = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
+	memset(key, 0, sizeof(*key));
+	key->addr = tuple->src.u3;
+	key->ext = *ext;
+	key->port = tuple->src.u.all;
+	key->zone = fcn_ct_zone_id(ct);
+	key->family = nf_ct_l3num(ct);
+	key->proto = nf_ct_protonum(ct);
+}
+
+/* Applying a decision. */
+
+/*
+ * An entry that nobody has answered and nothing has translated, in whose
+ * ORIGINAL direction the wanted replies would travel: a stray packet of the
+ * peer that reached INPUT before there was a mapping.
+ */
+static bool fcn_ct_is_stray(const struct nf_conntrack_tuple_hash *h)
+{
+	const struct nf_conn *ct = nf_ct_tuplehash_to_ctrack(h);
+
+	return NF_CT_DIRECTION(h) == IP_CT_DIR_ORIGINAL &&
+	       !(ct->status & (IPS_SEEN_REPLY | IPS_NAT_MASK));
+}
+
+/*
+ * The reply tuple that a new entry is going to have must be free: nf_nat does
+ * not search when it is given a single port, and a duplicate is only found at
+ * the end, where the packet is lost.
+ *
+ * Return: 0, or -EBUSY when a session that matters is in the way.
+ */
+static int fcn_ct_clear(struct fcn_net *fn, struct nf_conn *ct,
+			const struct nf_conntrack_tuple *reply)
+{
+	struct nf_conntrack_tuple_hash *h;
+	struct nf_conn *other;
+	int err = 0;
+
+	if (likely(!nf_conntrack_tuple_taken(reply, ct)))
+		return 0;
+
+	h = nf_conntrack_find_get(nf_ct_net(ct), nf_ct_zone(ct), reply);
+	if (!h)
+		return 0;	/* has just ended */
+
+	other = nf_ct_tuplehash_to_ctrack(h);
+	if (!fcn_ct_is_stray(h))
+		err = -EBUSY;
+	else if (nf_ct_kill(other))
+		fcn_stat_inc(fn, FCN_STAT_strays_killed);
+	nf_ct_put(other);
+	return err;
+}
+
+/* One manipulation, to exactly this endpoint. */
+static int fcn_ct_setup(struct nf_conn *ct, const union nf_inet_addr *addr,
+			__be16 port, enum nf_nat_manip_type manip)
+{
+	struct nf_nat_range2 range = {
+		.flags		= NF_NAT_RANGE_MAP_IPS |
+				  NF_NAT_RANGE_PROTO_SPECIFIED,
+		.min_addr	= *addr,
+		.max_addr	= *addr,
+		.min_proto.all	= port,
+		.max_proto.all	= port,
+	};
+
+	/*
+	 * With a single port to choose from this is not random at all; it
+	 * only keeps nf_nat from walking the opener's other sessions in
+	 * search of one with the same endpoint.
+	 */
+	if (manip == NF_NAT_MANIP_SRC)
+		range.flags |= NF_NAT_RANGE_PROTO_RANDOM_FULLY;
+
+	return nf_nat_setup_info(ct, &range, manip) == NF_ACCEPT ? 0 : -ENOMEM;
+}
+
+/**
+ * fcn_ct_map_out - translate an outbound session
+ * @fn:		namespace
+ * @ct:		entry of the packet, not confirmed
+ * @m:		mapping of its inside endpoint
+ * @count:	the entry needs packet counters (udp_refresh_inbound is 0)
+ *
+ * Under rcu_read_lock().  The session is marked with the mapping's device, as
+ * MASQUERADE does, so that nf_nat ends it when its route moves to another.
+ *
+ * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
+ */
+int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
+		   const struct fcn_mapping *m, bool count)
+{
+	struct nf_conntrack_tuple reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	struct nf_conn_nat *nat;
+	int err;
+
+	reply.dst.u3 = m->key.ext;
+	*fcn_tuple_dst_port(&reply) = m->ext_port;
+	err = fcn_ct_clear(fn, ct, &reply);
+	if (err)
+		return err;
+
+	if (count)
+		nf_ct_ext_add(ct, NF_CT_EXT_ACCT, GFP_ATOMIC);
+	nat = nf_ct_nat_ext_add(ct);
+	if (!nat)
+		return -ENOMEM;
+	nat->masq_index = m->ifindex;
+	return fcn_ct_setup(ct, &m->key.ext, m->ext_port, NF_NAT_MANIP_SRC);
+}
+
+/**
+ * fcn_ct_map_in - translate a session that a stranger opens
+ * @fn:		namespace
+ * @ct:		entry of the packet, not confirmed
+ * @m:		mapping it is sent to
+ *
+ * Under rcu_read_lock().
+ *
+ * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
+ */
+int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
+		  const struct fcn_mapping *m)
+{
+	struct nf_conntrack_tuple reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	int err;
+
+	reply.src.u3 = m->key.addr;
+	reply.src.u.all = m->key.port;
+	err = fcn_ct_clear(fn, ct, &reply);
+	if (err)
+		return err;
+	return fcn_ct_setup(ct, &m->key.addr, m->key.port, NF_NAT_MANIP_DST);
+}
+
+/**
+ * fcn_ct_map_hairpin - translate a session between two inside hosts
+ * @fn:		namespace
+ * @ct:		entry of the packet, not confirmed, source not translated
+ * @to:		mapping it is sent to
+ * @from:	mapping of its sender
+ *
+ * Under rcu_read_lock().  Destination first, then source: no rule and no hook
+ * sees the packet leave towards the outside (RFC 4787, REQ-9a).
+ *
+ * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
+ */
+int fcn_ct_map_hairpin(struct fcn_net *fn, struct nf_conn *ct,
+		       const struct fcn_mapping *to,
+		       const struct fcn_mapping *from)
+{
+	struct nf_conntrack_tuple reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	int err;
+
+	reply.src.u3 = to->key.addr;
+	reply.src.u.all = to->key.port;
+	reply.dst.u3 = from->key.ext;
+	reply.dst.u.all = from->ext_port;
+	err = fcn_ct_clear(fn, ct, &reply);
+	if (err)
+		return err;
+
+	err = fcn_ct_setup(ct, &to->key.addr, to->key.port, NF_NAT_MANIP_DST);
+	if (err)
+		return err;
+	return fcn_ct_setup(ct, &from->key.ext, from->ext_port,
+			    NF_NAT_MANIP_SRC);
+}
+
+/* Reading an entry. */
+
+static bool fcn_ct_is_inside(const struct fcn_mapping *m,
+			     const struct nf_conn *ct,
+			     const union nf_inet_addr *addr, __be16 port)
+{
+	return m->key.port == port && m->key.zone == fcn_ct_zone_id(ct) &&
+	       nf_inet_addr_cmp(&m->key.addr, addr);
+}
+
+static struct fcn_mapping *fcn_ct_mapping_out(struct fcn_table *table,
+					      const struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *orig, *reply;
+	struct fcn_mapping *m;
+
+	if (!(ct->status & IPS_SRC_NAT))
+		return NULL;
+
+	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
+	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	m = fcn_mapping_find_ext(table, nf_ct_l3num(ct), nf_ct_protonum(ct),
+				 &reply->dst.u3, fcn_tuple_dst(reply));
+	if (m && fcn_ct_is_inside(m, ct, &orig->src.u3, orig->src.u.all))
+		return m;
+	return NULL;
+}
+
+static struct fcn_mapping *fcn_ct_mapping_in(struct fcn_table *table,
+					     const struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *orig, *reply;
+	struct fcn_mapping *m;
+
+	if (!(ct->status & IPS_DST_NAT))
+		return NULL;
+
+	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
+	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	m = fcn_mapping_find_ext(table, nf_ct_l3num(ct), nf_ct_protonum(ct),
+				 &orig->dst.u3, fcn_tuple_dst(orig));
+	if (m && fcn_ct_is_inside(m, ct, &reply->src.u3, reply->src.u.all))
+		return m;
+	return NULL;
+}
+
+static void fcn_ct_tcp_view(const struct nf_conn *ct, struct fcn_tcp_view *tcp)
+{
+	const struct ip_ct_tcp *t = &ct->proto.tcp;
+	u8 flags = READ_ONCE(t->seen[0].flags) | READ_ONCE(t->seen[1].flags);
+
+	tcp->state = READ_ONCE(t->state);
+	tcp->rst_last = READ_ONCE(t->last_index) == FCN_LAST_WAS_RST;
+	tcp->answered = test_bit(IPS_SEEN_REPLY_BIT, &ct->status);
+	tcp->retrans = READ_ONCE(t->retrans) >=
+		       nf_tcp_pernet(nf_ct_net(ct))->tcp_max_retrans;
+	tcp->unacked = flags & IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED;
+	tcp->mute = !READ_ONCE(t->last_win);
+}
+
+static enum fcn_phase fcn_ct_phase(const struct nf_conn *ct)
+{
+	struct fcn_tcp_view tcp;
+
+	switch (nf_ct_protonum(ct)) {
+	case IPPROTO_TCP:
+		fcn_ct_tcp_view(ct, &tcp);
+		return fcn_tcp_phase(&tcp);
+	case IPPROTO_ICMP:
+		return FCN_ICMP;
+	default:
+		return FCN_UDP;
+	}
+}
+
+/**
+ * fcn_ct_session - what an entry says
+ * @table:	the mappings of its namespace
+ * @ct:		a confirmed entry
+ * @s:		filled in
+ *
+ * Under rcu_read_lock(), which is also how long the mappings in @s are valid.
+ *
+ * Return: false if no mapping has to do with it.
+ */
+bool fcn_ct_session(struct fcn_table *table, const struct nf_conn *ct,
+		    struct fcn_session *s)
+{
+	s->out = fcn_ct_mapping_out(table, ct);
+	s->in = fcn_ct_mapping_in(table, ct);
+	if (!s->out && !s->in)
+		return false;
+	s->phase = fcn_ct_phase(ct);
+	s->answered = test_bit(IPS_SEEN_REPLY_BIT, &ct->status);
+	return true;
+}
+
+/**
+ * fcn_ct_bucket - visit the entries in one bucket of conntrack's table
+ * @bucket:	its number
+ * @visit:	called for each entry, under the bucket's lock
+ * @data:	for @visit
+ *
+ * The table belongs to all namespaces.  Its size may change between two calls,
+ * not during one.
+ *
+ * Return: false if there is no such bucket.
+ */
+bool fcn_ct_bucket(u32 bucket,
+		   void (*visit)(const struct nf_conn *ct, void *data),
+		   void *data)
+{
+	spinlock_t *lock = &nf_conntrack_locks[bucket % CONNTRACK_LOCKS];
+	struct nf_conntrack_tuple_hash *h;
+	struct hlist_nulls_node *n;
+	bool valid;
+
+	local_bh_disable();
+	nf_conntrack_lock(lock);
+	valid = bucket < nf_conntrack_htable_size;
+	if (valid)
+		hlist_nulls_for_each_entry(h, n, &nf_conntrack_hash[bucket],
+					   hnnode)
+			if (NF_CT_DIRECTION(h) == IP_CT_DIR_ORIGINAL)
+				visit(nf_ct_tuplehash_to_ctrack(h), data);
+	spin_unlock(lock);
+	local_bh_enable();
+	return valid;
+}
+
+/* The timeout conntrack gives this entry with a packet, jiffies. */
+static u32 fcn_ct_kernel_timeout(const struct nf_conn *ct)
+{
+	struct net *net = nf_ct_net(ct);
+	unsigned int *timeouts = nf_ct_timeout_lookup(ct);
+	struct fcn_tcp_view tcp;
+
+	switch (nf_ct_protonum(ct)) {
+	case IPPROTO_TCP:
+		fcn_ct_tcp_view(ct, &tcp);
+		return fcn_tcp_kernel_timeout(&tcp, timeouts ?:
+					      nf_tcp_pernet(net)->timeouts);
+	case IPPROTO_ICMP:
+		return timeouts ? *timeouts : nf_icmp_pernet(net)->timeout;
+	default:
+		timeouts = timeouts ?: nf_udp_pernet(net)->timeouts;
+		return timeouts[test_bit(IPS_ASSURED_BIT, &ct->status) ?
+				UDP_CT_REPLIED : UDP_CT_UNREPLIED];
+	}
+}
+
+/* The sweep. */
+
+/**
+ * struct fcn_sweep - a sweep under way
+ * @fn:		namespace
+ * @conf:	its knobs
+ * @gen:	number of the sweep
+ * @now:	when it began, seconds
+ * @since:	time since the one before began, seconds
+ * @adopt:	make mappings of what is there already
+ * @entries:	entries seen
+ */
+struct fcn_sweep {
+	struct fcn_net		*fn;
+	const struct fcn_conf	*conf;
+	u32			gen;
+	u32			now;
+	u32			since;
+	bool			adopt;
+	u32			entries;
+};
+
+/*
+ * The idle time that a closing or half-closed entry may have before conntrack
+ * may forget it, jiffies; 0 for all others.  Conntrack's own is too short for
+ * RFC 5382, REQ-5, and once it has forgotten, a FIN or RST is INVALID.
+ */
+static u32 fcn_sweep_own_timeout(const struct fcn_sweep *sweep,
+				 const struct nf_conn *ct, enum fcn_phase phase)
+{
+	if (nf_ct_protonum(ct) != IPPROTO_TCP ||
+	    !test_bit(IPS_ASSURED_BIT, &ct->status) ||
+	    READ_ONCE(ct->proto.tcp.state) <= TCP_CONNTRACK_ESTABLISHED)
+		return 0;
+	return fcn_phase_timeout(&sweep->conf->timeouts, phase, true) * HZ;
+}
+
+/* A packet that comes meanwhile sets conntrack's own timeout and wins. */
+static void fcn_sweep_prolong(struct fcn_sweep *sweep, struct nf_conn *ct,
+			      u32 old, u32 now, u32 kernel, u32 own)
+{
+	u32 left = fcn_prolong((s32)(old - now), kernel, own);
+
+	if (!left || !sweep->conf->tcp_prolong)
+		return;
+	if (cmpxchg(&ct->timeout, old, now + left) == old)
+		fcn_stat_inc(sweep->fn, FCN_STAT_sessions_prolonged);
+}
+
+/*
+ * Jiffies since the entry's last packet.  With @over set the entry was ours to
+ * end, and its time has come.
+ */
+static u32 fcn_sweep_idle(struct fcn_sweep *sweep, struct nf_conn *ct,
+			  enum fcn_phase phase, bool *over)
+{
+	u32 own = fcn_sweep_own_timeout(sweep, ct, phase);
+	u32 kernel = fcn_ct_kernel_timeout(ct);
+	u32 now = nfct_time_stamp;
+	u32 expires = READ_ONCE(ct->timeout);
+	s32 left = expires - now;
+
+	/* in a flowtable: its packets pass without conntrack */
+	if (test_bit(IPS_OFFLOAD_BIT, &ct->status))
+		return 0;
+	/*
+	 * A repeated SYN does not renew the entry, so the last one may have
+	 * been just now (5382-REQ-5 counts from the last).
+	 */
+	if (phase == FCN_OPEN && !test_bit(IPS_SEEN_REPLY_BIT, &ct->status))
+		return 0;
+	if (own && !test_bit(IPS_FIXED_TIMEOUT_BIT, &ct->status)) {
+		*over = fcn_overdue(left, kernel, own);
+		if (!*over)
+			fcn_sweep_prolong(sweep, ct, expires, now, kernel, own);
+	}
+	return fcn_idle(left, kernel, own);
+}
+
+/*
+ * udp_refresh_inbound=0: has the inside sent a packet since the last sweep?
+ * Where the accounting extension is there because we asked for it, its counter
+ * is set back each time.  Where the owner does accounting the counters are
+ * his: their sum over the mapping tells when it changes, which the end of a
+ * session does too, once and on the long side.
+ */
+static bool fcn_sweep_spoke(const struct nf_conn *ct, struct fcn_mapping *m,
+			    enum ip_conntrack_dir dir)
+{
+	struct nf_conn_acct *acct = nf_conn_acct_find(ct);
+
+	if (!acct)
+		return true;	/* from before the knob was set */
+	if (!nf_ct_net(ct)->ct.sysctl_acct)
+		return atomic64_xchg(&acct->counter[dir].packets, 0) > 0;
+	m->life.packets += (u32)atomic64_read(&acct->counter[dir].packets);
+	return false;
+}
+
+/* Puts one session on the account of one mapping it belongs to. */
+static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
+			   const struct fcn_session *s, struct fcn_mapping *m,
+			   u32 idle)
+{
+	enum ip_conntrack_dir dir = m == s->out ? IP_CT_DIR_ORIGINAL :
+						  IP_CT_DIR_REPLY;
+	const struct nf_conntrack_tuple *tuple = fcn_ct_tuple(ct, dir);
+	const struct fcn_conf *conf = sweep->conf;
+	u32 deadline;
+
+	if (!m->life.ordinary &&
+	    !fcn_conf_short_port(conf, m->key.proto, tuple->dst.u.all))
+		m->life.ordinary = true;
+
+	if (s->phase == FCN_UDP && !conf->udp_refresh_inbound) {
+		if (!fcn_sweep_spoke(ct, m, dir)) {
+			m->life.used++;
+			return;
+		}
+		idle = 0;
+	}
+	idle /= HZ;
+	deadline = sweep->now - min(idle, sweep->now) + 1 +
+		   fcn_phase_timeout(&conf->timeouts, s->phase,
+				     m->life.ordinary);
+	fcn_life_note(&m->life, s->phase, deadline, idle <= sweep->since);
+}
+
+/* Returns whether the entry has to go because of this mapping. */
+static bool fcn_sweep_judge(const struct fcn_session *s,
+			    const struct fcn_mapping *m)
+{
+	if (READ_ONCE(m->life.state) >= FCN_DYING)
+		return true;
+	/* a stranger whom nobody answered does not hold a port */
+	return m == s->in && !s->answered && !fcn_mapping_accepts(m);
+}
+
+static bool fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
+			      const struct fcn_session *s,
+			      struct fcn_mapping *m, u32 idle)
+{
+	fcn_life_begin(&m->life, sweep->gen);
+	WRITE_ONCE(m->life.sessions, m->life.sessions + 1);
+	if (fcn_sweep_judge(s, m))
+		return true;
+	if (m == s->out || s->answered)
+		fcn_sweep_note(sweep, ct, s, m, idle);
+	return false;
+}
+
+static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
+			      const struct fcn_session *s)
+{
+	struct fcn_net *fn = sweep->fn;
+	bool over = false, end = false;
+	u32 idle;
+
+	idle = fcn_sweep_idle(sweep, ct, s->phase, &over);
+	if (s->out)
+		end |= fcn_sweep_mapping(sweep, ct, s, s->out, idle);
+	if (s->in && s->in != s->out)
+		end |= fcn_sweep_mapping(sweep, ct, s, s->in, idle);
+
+	if (end)
+		fcn_stat_inc(fn, s->in && !s->answered ?
+			     FCN_STAT_sessions_unanswered :
+			     FCN_STAT_sessions_ended);
+	return end || over;
+}
+
+/*
+ * A flow that some rule has translated to an address of a wan device before we
+ * were there.  Its endpoint becomes a mapping if nothing contradicts; if the
+ * port is another mapping's, the flow goes on as it is, and its own endpoint
+ * gets another port for the next.
+ */
+static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *orig, *reply;
+	struct net *net = sweep->fn->net;
+	struct net_device *dev;
+	struct fcn_key key;
+
+	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
+	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	if (nf_ct_l3num(ct) != NFPROTO_IPV4 || !(ct->status & IPS_SRC_NAT) ||
+	    !fcn_conf_maps(sweep->conf, nf_ct_protonum(ct)) ||
+	    !fcn_conf_inside(sweep->conf, orig->src.u3.ip) ||
+	    __ip_dev_find(net, orig->src.u3.ip, false))
+		return;
+
+	dev = __ip_dev_find(net, reply->dst.u3.ip, false);
+	if (!dev || !fcn_net_names(sweep->fn, dev->name))
+		return;
+	fcn_ct_key(ct, &reply->dst.u3, &key);
+	fcn_mapping_adopt(sweep->fn, &key, fcn_tuple_dst(reply), dev->ifindex);
+}
+
+/* Returns 1 for an entry that has to go, as nf_ct_iterate_cleanup() asks. */
+static int fcn_sweep_entry(struct nf_conn *ct, void *data)
+{
+	struct fcn_sweep *sweep = data;
+	struct fcn_session s;
+	int end = 0;
+
+	sweep->entries++;
+	if (nf_ct_is_expired(ct))
+		return 0;
+
+	rcu_read_lock();
+	if (sweep->adopt)
+		fcn_sweep_adopt(sweep, ct);
+	if (fcn_ct_session(&sweep->fn->table, ct, &s))
+		end = fcn_sweep_session(sweep, ct, &s);
+	rcu_read_unlock();
+	return end;
+}
+
+/**
+ * fcn_ct_sweep - put every entry of a namespace on the account of its mapping
+ * @fn:		namespace; the caller holds its mutex
+ * @gen:	number of the sweep
+ * @now:	seconds
+ * @since:	time since the sweep before began, seconds
+ * @adopt:	make mappings of entries that were translated without us
+ *
+ * Deletes the sessions of dying mappings, and those that strangers opened on
+ * a mapping that accepts no more and nobody answered.  Sleeps.
+ *
+ * Return: the number of entries.
+ */
+u32 fcn_ct_sweep(struct fcn_net *fn, u32 gen, u32 now, u32 since, bool adopt)
+{
+	struct fcn_sweep sweep = {
+		.fn	= fn,
+		.conf	= fcn_conf(fn),
+		.gen	= gen,
+		.now	= now,
+		.since	= since,
+		.adopt	= adopt,
+	};
+
+	fcn_ct_iterate(fn->net, fcn_sweep_entry, &sweep);
+	return sweep.entries;
+}

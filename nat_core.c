@@ -1,0 +1,899 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * nat_core.c - the module: its life cycle, the state of each namespace, the
+ * hooks, and the policy which flow is ours and in which direction.
+ *
+ * nf_nat calls its hooks for the first packet of a connection only, in the
+ * order of their priorities, until one has decided.  Ours are
+ *
+ *	PREROUTING, last:	inbound and hairpinned flows to an endpoint of
+ *				ours that no port forward has taken
+ *	POSTROUTING, first:	outbound flows on a wan interface (order=first)
+ *	POSTROUTING, last:	the same for order=last; and what nobody has
+ *				decided is masqueraded
+ *
+ * and they are registered while the owner's list of wan interfaces is not
+ * empty.  Between INT_MIN and INT_MAX nothing else can get in the way,
+ * whatever priority a user gives to a chain.
+ */
+
+#include <linux/inetdevice.h>
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/ratelimit.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <net/dst.h>
+#include <net/ip.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_nat.h>
+#include <net/netfilter/nf_nat_masquerade.h>
+#include <net/netns/generic.h>
+#include <net/route.h>
+#include <net/xfrm.h>
+
+#include "compat.h"
+#include "nat_conf.h"
+#include "nat_conntrack.h"
+#include "nat_core.h"
+#include "nat_mapping.h"
+#include "nat_proc.h"
+#include "nat_timewait.h"
+
+static unsigned int fcn_net_id __read_mostly;
+
+/* The state of a namespace: there from its birth to its end. */
+struct fcn_net *fcn_net(const struct net *net)
+{
+	return net_generic(net, fcn_net_id);
+}
+
+/* Counters. */
+
+const char *const fcn_stat_names[] = {
+#define X(name) #name,
+	FCN_STATS(X)
+#undef X
+};
+
+u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(fn->stats, cpu)->value[stat]);
+	return sum;
+}
+
+u64 fcn_wan_stat_read(const struct fcn_wan *wan, enum fcn_wan_stat stat)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(wan->stats, cpu)->value[stat]);
+	return sum;
+}
+
+/* Drops the packet of a flow that a limit refuses, and remembers which. */
+static unsigned int fcn_refuse(struct fcn_net *fn, enum fcn_stat limit)
+{
+	static DEFINE_RATELIMIT_STATE(once_a_second, HZ, 1);
+
+	fcn_stat_inc(fn, limit);
+	WRITE_ONCE(fn->refused_by, limit);
+	WRITE_ONCE(fn->refused, (u32)ktime_get_seconds());
+	if (__ratelimit(&once_a_second))
+		pr_warn("%s: new flows are refused, see /proc/net/fullcone_nat/status\n",
+			fcn_stat_names[limit]);
+	return NF_DROP;
+}
+
+static unsigned int fcn_drop(struct fcn_net *fn, enum fcn_stat why)
+{
+	fcn_stat_inc(fn, why);
+	return NF_DROP;
+}
+
+/* Interfaces. */
+
+/**
+ * fcn_net_wan - is this device one of the owner's wan interfaces?
+ * @fn:		namespace
+ * @ifindex:	the device; 0 is none
+ *
+ * Return: the interface, valid until rcu_read_unlock(), or NULL.
+ */
+struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex)
+{
+	struct fcn_wan *wan;
+
+	/* at most FCN_WANS_MAX */
+	list_for_each_entry_rcu(wan, &fn->wans, list)
+		if (READ_ONCE(wan->ifindex) == ifindex && ifindex)
+			return wan;
+	return NULL;
+}
+
+/* Finds the devices of the names in the list, as far as they are up. */
+static void fcn_net_resolve(struct fcn_net *fn)
+{
+	struct net_device *dev;
+	struct fcn_wan *wan;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(wan, &fn->wans, list) {
+		dev = dev_get_by_name_rcu(fn->net, wan->name);
+		WRITE_ONCE(wan->ifindex,
+			   dev && dev->flags & IFF_UP ? dev->ifindex : 0);
+	}
+	rcu_read_unlock();
+}
+
+static void fcn_wan_free_rcu(struct rcu_head *head)
+{
+	struct fcn_wan *wan = container_of(head, struct fcn_wan, rcu);
+
+	free_percpu(wan->stats);
+	kfree(wan);
+}
+
+static struct fcn_wan *fcn_wan_create(const char *name)
+{
+	struct fcn_wan *wan = kzalloc(sizeof(*wan), GFP_KERNEL);
+
+	if (!wan)
+		return NULL;
+	wan->stats = alloc_percpu(struct fcn_wan_stats);
+	if (!wan->stats) {
+		kfree(wan);
+		return NULL;
+	}
+	strscpy(wan->name, name, sizeof(wan->name));
+	return wan;
+}
+
+static bool fcn_conf_names(const struct fcn_conf *conf, const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < conf->wans; i++)
+		if (!strcmp(conf->wan[i], name))
+			return true;
+	return false;
+}
+
+/**
+ * fcn_net_names - is this name in the owner's list of wan interfaces?
+ * @fn:		namespace; the caller holds its mutex
+ * @name:	name of a device
+ */
+bool fcn_net_names(const struct fcn_net *fn, const char *name)
+{
+	struct fcn_wan *wan;
+
+	list_for_each_entry(wan, &fn->wans, list)
+		if (!strcmp(wan->name, name))
+			return true;
+	return false;
+}
+
+static void fcn_wans_free(struct list_head *wans)
+{
+	struct fcn_wan *wan, *next;
+
+	list_for_each_entry_safe(wan, next, wans, list) {
+		list_del_rcu(&wan->list);
+		call_rcu(&wan->rcu, fcn_wan_free_rcu);
+	}
+}
+
+/* Makes the interfaces that @conf names and that are not there yet. */
+static int fcn_wans_prepare(const struct fcn_net *fn,
+			    const struct fcn_conf *conf, struct list_head *added)
+{
+	struct fcn_wan *wan;
+	u32 i;
+
+	for (i = 0; i < conf->wans; i++) {
+		if (fcn_net_names(fn, conf->wan[i]))
+			continue;
+		wan = fcn_wan_create(conf->wan[i]);
+		if (!wan) {
+			fcn_wans_free(added);
+			return -ENOMEM;
+		}
+		list_add_tail(&wan->list, added);
+	}
+	return 0;
+}
+
+/* Those that stay keep their counters. */
+static void fcn_wans_replace(struct fcn_net *fn, const struct fcn_conf *conf,
+			     struct list_head *added)
+{
+	struct fcn_wan *wan, *next;
+
+	list_for_each_entry_safe(wan, next, &fn->wans, list) {
+		if (fcn_conf_names(conf, wan->name))
+			continue;
+		list_del_rcu(&wan->list);
+		call_rcu(&wan->rcu, fcn_wan_free_rcu);
+	}
+	list_for_each_entry_safe(wan, next, added, list) {
+		list_del(&wan->list);
+		list_add_tail_rcu(&wan->list, &fn->wans);
+	}
+}
+
+/* Policy. */
+
+static bool fcn_is_exempt(const struct fcn_conf *conf,
+			  const struct sk_buff *skb)
+{
+	return conf->exempt_mask &&
+	       (skb->mark & conf->exempt_mask) == conf->exempt_value;
+}
+
+/*
+ * A packet that IPsec takes: translating it would make it miss its policy and
+ * leave in clear text.
+ */
+static bool fcn_is_ipsec_bound(const struct sk_buff *skb)
+{
+#ifdef CONFIG_XFRM
+	return skb_dst(skb) && skb_dst(skb)->xfrm;
+#else
+	return false;
+#endif
+}
+
+/* The device a packet came in by is on the inside, or the packet left IPsec. */
+static bool fcn_from_inside(const struct fcn_net *fn, const struct sk_buff *skb)
+{
+	return !fcn_net_wan(fn, skb->skb_iif) || skb_sec_path(skb);
+}
+
+/*
+ * Does this flow get a mapping?  It was forwarded, not sent by the router (the
+ * incoming device does not tell: the router's own tunnel packets show the
+ * tunnel's), came from the inside, and is what the knobs select.
+ */
+static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
+			  const struct sk_buff *skb, const struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *tuple;
+
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	return IPCB(skb)->flags & IPSKB_FORWARDED &&
+	       fcn_conf_maps(conf, nf_ct_protonum(ct)) &&
+	       fcn_conf_inside(conf, tuple->src.u3.ip) &&
+	       fcn_from_inside(fn, skb);
+}
+
+/* The external address that MASQUERADE would choose, or 0. */
+static __be32 fcn_external_addr(const struct sk_buff *skb,
+				const struct net_device *out)
+{
+	__be32 nexthop = rt_nexthop(skb_rtable(skb), ip_hdr(skb)->daddr);
+
+	return inet_select_addr(out, nexthop, RT_SCOPE_UNIVERSE);
+}
+
+/* How long a first packet keeps its mapping, as a deadline in seconds. */
+static u32 fcn_first_deadline(const struct fcn_conf *conf,
+			      const struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *tuple;
+	enum fcn_phase phase;
+	bool ordinary;
+
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	phase = tuple->dst.protonum == IPPROTO_TCP ? FCN_OPEN :
+		tuple->dst.protonum == IPPROTO_ICMP ? FCN_ICMP : FCN_UDP;
+	ordinary = !fcn_conf_short_port(conf, tuple->dst.protonum,
+					tuple->dst.u.all);
+	return (u32)ktime_get_seconds() + 1 +
+	       fcn_phase_timeout(&conf->timeouts, phase, ordinary);
+}
+
+/* The mapping of the entry's opener, or ERR_PTR(); see fcn_mapping_get(). */
+static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
+				      const struct fcn_conf *conf,
+				      const struct nf_conn *ct,
+				      const union nf_inet_addr *ext,
+				      int ifindex)
+{
+	struct fcn_key key;
+
+	fcn_ct_key(ct, ext, &key);
+	return fcn_mapping_get(fn, conf, &key, ifindex,
+			       fcn_first_deadline(conf, ct));
+}
+
+static unsigned int fcn_refuse_opener(struct fcn_net *fn, long err)
+{
+	switch (err) {
+	case -ENOSPC:
+		return fcn_refuse(fn, FCN_STAT_drop_no_port);
+	case -EDQUOT:
+		return fcn_refuse(fn, FCN_STAT_drop_max_mappings);
+	default:
+		return fcn_refuse(fn, FCN_STAT_drop_no_memory);
+	}
+}
+
+/* An outbound first packet that is ours to decide. */
+static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
+			    struct fcn_wan *wan, struct sk_buff *skb,
+			    const struct nf_hook_state *state,
+			    struct nf_conn *ct)
+{
+	union nf_inet_addr ext = {};
+	struct fcn_mapping *m;
+	bool count;
+
+	ext.ip = fcn_external_addr(skb, state->out);
+	if (!ext.ip)
+		return fcn_drop(fn, FCN_STAT_drop_no_address);
+
+	m = fcn_opener(fn, conf, ct, &ext, state->out->ifindex);
+	if (IS_ERR(m))
+		return fcn_refuse_opener(fn, PTR_ERR(m));
+
+	count = !conf->udp_refresh_inbound && m->key.proto == IPPROTO_UDP;
+	switch (fcn_ct_map_out(fn, ct, m, count)) {
+	case 0:
+		fcn_stat_inc(fn, FCN_STAT_flows_out);
+		fcn_wan_stat_inc(wan, FCN_WAN_OUT);
+		return NF_ACCEPT;
+	case -EBUSY:
+		return fcn_drop(fn, FCN_STAT_drop_out_conflict);
+	default:
+		return fcn_drop(fn, FCN_STAT_drop_no_memory);
+	}
+}
+
+/*
+ * What no rule has taken and gets no mapping leaves as with MASQUERADE.  The
+ * router's own packets that have an address of this interface keep it.
+ */
+static unsigned int fcn_masquerade(struct fcn_net *fn, struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	const struct nf_nat_range2 range = {};
+	__be32 saddr = ip_hdr(skb)->saddr;
+
+	if (!(IPCB(skb)->flags & IPSKB_FORWARDED) &&
+	    inet_confirm_addr(fn->net, __in_dev_get_rcu(state->out), 0, saddr,
+			      RT_SCOPE_HOST))
+		return NF_ACCEPT;
+
+	fcn_stat_inc(fn, FCN_STAT_flows_masqueraded);
+	return nf_nat_masquerade_ipv4(skb, state->hook, &range, state->out);
+}
+
+/*
+ * A flow that a stranger opens.  What may not pass is dropped here: left alone
+ * it would reach the router's own sockets, and leave an entry that blocks the
+ * port for the inside host.
+ */
+static unsigned int fcn_in(struct fcn_net *fn, struct sk_buff *skb,
+			   struct nf_conn *ct, const struct fcn_mapping *m)
+{
+	struct fcn_wan *wan = fcn_net_wan(fn, skb->skb_iif);
+
+	switch (fcn_ct_map_in(fn, ct, m)) {
+	case 0:
+		fcn_stat_inc(fn, FCN_STAT_flows_in);
+		if (wan)
+			fcn_wan_stat_inc(wan, FCN_WAN_IN);
+		return NF_ACCEPT;
+	case -EBUSY:
+		return fcn_drop(fn, FCN_STAT_drop_in_conflict);
+	default:
+		return fcn_drop(fn, FCN_STAT_drop_no_memory);
+	}
+}
+
+/*
+ * From one inside host to the outside endpoint of another.  There is no route
+ * yet that could tell the sender's external address: it is the target's.
+ */
+static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
+				struct nf_conn *ct,
+				const struct fcn_mapping *to)
+{
+	struct fcn_mapping *from;
+
+	from = fcn_opener(fn, conf, ct, &to->key.ext, to->ifindex);
+	if (IS_ERR(from))
+		return fcn_refuse_opener(fn, PTR_ERR(from));
+	/* both directions of such a session would have the same tuple */
+	if (from == to)
+		return fcn_drop(fn, FCN_STAT_drop_hairpin_self);
+
+	switch (fcn_ct_map_hairpin(fn, ct, to, from)) {
+	case 0:
+		fcn_stat_inc(fn, FCN_STAT_flows_hairpin);
+		return NF_ACCEPT;
+	case -EBUSY:
+		return fcn_drop(fn, FCN_STAT_drop_in_conflict);
+	default:
+		return fcn_drop(fn, FCN_STAT_drop_no_memory);
+	}
+}
+
+static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
+					const struct sk_buff *skb,
+					const struct fcn_mapping *m)
+{
+	struct fcn_wan *wan = fcn_net_wan(fn, skb->skb_iif);
+
+	if (wan)
+		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
+	switch (READ_ONCE(m->life.state)) {
+	case FCN_DRAINING:
+		return fcn_drop(fn, FCN_STAT_drop_in_draining);
+	case FCN_HOLDDOWN:
+		return fcn_drop(fn, FCN_STAT_drop_in_holddown);
+	default:
+		return fcn_drop(fn, FCN_STAT_drop_in_dying);
+	}
+}
+
+/* The hooks. */
+
+/* The entry of a packet whose connection is still to be decided, or NULL. */
+static struct nf_conn *fcn_undecided(const struct sk_buff *skb)
+{
+	enum ip_conntrack_info ctinfo;
+	struct nf_conn *ct = nf_ct_get(skb, &ctinfo);
+
+	/* older than the nat hooks of this namespace: too late */
+	if (!ct || nf_ct_is_confirmed(ct))
+		return NULL;
+	return ct;
+}
+
+static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
+	const struct nf_conntrack_tuple *tuple;
+	struct nf_conn *ct = fcn_undecided(skb);
+	struct fcn_mapping *m;
+	bool inside;
+
+	if (!ct)
+		return NF_ACCEPT;
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	/* pings of our address are the router's to answer */
+	if (tuple->dst.protonum == IPPROTO_ICMP)
+		return NF_ACCEPT;
+
+	m = fcn_mapping_find_ext(&fn->table, state->pf, tuple->dst.protonum,
+				 &tuple->dst.u3, tuple->dst.u.all);
+	if (!m || fcn_is_exempt(conf, skb) ||
+	    m->key.zone != nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL))
+		return NF_ACCEPT;
+
+	inside = skb->skb_iif != m->ifindex && fcn_from_inside(fn, skb);
+	if (inside && !conf->hairpin)
+		return NF_ACCEPT;
+	if (!fcn_mapping_accepts(m))
+		return fcn_refuse_stranger(fn, skb, m);
+	if (inside && fcn_conf_inside(conf, tuple->src.u3.ip) &&
+	    !nf_nat_initialized(ct, NF_NAT_MANIP_SRC))
+		return fcn_hairpin(fn, conf, ct, m);
+	return fcn_in(fn, skb, ct, m);
+}
+
+/* An inbound flow has got past the filter table: for the status file. */
+static void fcn_count_passed(struct fcn_net *fn, const struct nf_conn *ct)
+{
+	struct fcn_session s;
+	struct fcn_wan *wan;
+
+	if (!(ct->status & IPS_DST_NAT) ||
+	    !fcn_ct_session(&fn->table, ct, &s) || !s.in)
+		return;
+	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
+	wan = fcn_net_wan(fn, s.in->ifindex);
+	if (wan)
+		fcn_wan_stat_inc(wan, FCN_WAN_IN_PASSED);
+}
+
+static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
+					  const struct nf_hook_state *state)
+{
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
+	struct nf_conn *ct = fcn_undecided(skb);
+	struct fcn_wan *wan;
+
+	if (!ct)
+		return NF_ACCEPT;
+	wan = fcn_net_wan(fn, state->out->ifindex);
+	if (!wan) {
+		fcn_count_passed(fn, ct);
+		return NF_ACCEPT;
+	}
+	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
+	    !fcn_is_mapped(fn, conf, skb, ct))
+		return NF_ACCEPT;
+	if (!conf->order_last)
+		return fcn_out(fn, conf, wan, skb, state, ct);
+
+	fcn_wan_stat_inc(wan, FCN_WAN_OFFERED);
+	return NF_ACCEPT;
+}
+
+static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
+					 const struct nf_hook_state *state)
+{
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
+	struct nf_conn *ct = fcn_undecided(skb);
+	struct fcn_wan *wan;
+
+	if (!ct)
+		return NF_ACCEPT;
+	wan = fcn_net_wan(fn, state->out->ifindex);
+	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
+		return NF_ACCEPT;
+	if (!fcn_is_mapped(fn, conf, skb, ct))
+		return fcn_masquerade(fn, skb, state);
+
+	fcn_wan_stat_inc(wan, FCN_WAN_LEFT);
+	return fcn_out(fn, conf, wan, skb, state, ct);
+}
+
+static const struct nf_hook_ops fcn_ops[] = {
+	{
+		.hook		= fcn_prerouting,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_PRE_ROUTING,
+		.priority	= INT_MAX,
+	}, {
+		.hook		= fcn_postrouting_first,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_POST_ROUTING,
+		.priority	= INT_MIN,
+	}, {
+		.hook		= fcn_postrouting_last,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_POST_ROUTING,
+		.priority	= INT_MAX,
+	},
+};
+
+static void fcn_hooks_unregister(struct net *net, unsigned int count)
+{
+	while (count--)
+		nf_nat_ipv4_unregister_fn(net, &fcn_ops[count]);
+}
+
+static int fcn_hooks_register(struct net *net)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(fcn_ops); i++) {
+		err = nf_nat_ipv4_register_fn(net, &fcn_ops[i]);
+		if (err) {
+			fcn_hooks_unregister(net, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* Starting and stopping in a namespace. */
+
+static int fcn_net_hook(struct fcn_net *fn)
+{
+	int err;
+
+	/* without this nothing is tracked, and packets leave untranslated */
+	err = nf_ct_netns_get(fn->net, NFPROTO_IPV4);
+	if (err)
+		return err;
+	err = fcn_hooks_register(fn->net);
+	if (err) {
+		nf_ct_netns_put(fn->net, NFPROTO_IPV4);
+		return err;
+	}
+	fn->hooked = true;
+	return 0;
+}
+
+static void fcn_net_unhook(struct fcn_net *fn)
+{
+	if (!fn->hooked)
+		return;
+	fcn_hooks_unregister(fn->net, ARRAY_SIZE(fcn_ops));
+	synchronize_net();	/* unregistering does not wait */
+	nf_ct_netns_put(fn->net, NFPROTO_IPV4);
+	fn->hooked = false;
+}
+
+struct fcn_end {
+	bool	(*match)(const struct fcn_mapping *m, void *data);
+	void	*data;
+	u32	count;
+};
+
+static void fcn_net_end_one(struct fcn_mapping *m, void *data)
+{
+	struct fcn_end *end = data;
+
+	if (READ_ONCE(m->life.state) < FCN_DYING && end->match(m, end->data)) {
+		fcn_mapping_condemn(m);
+		end->count++;
+	}
+}
+
+/**
+ * fcn_net_end - end some mappings and their sessions
+ * @fn:		namespace; the caller holds its mutex
+ * @match:	says which
+ * @data:	for @match
+ *
+ * On return they are gone.  Sleeps.
+ *
+ * Return: how many there were.
+ */
+u32 fcn_net_end(struct fcn_net *fn,
+		bool (*match)(const struct fcn_mapping *m, void *data),
+		void *data)
+{
+	struct fcn_end end = { .match = match, .data = data };
+
+	fcn_mapping_walk(&fn->table, fcn_net_end_one, &end);
+	if (end.count)
+		fcn_clock_purge(fn);
+	return end.count;
+}
+
+/* Its device is no wan interface any more, or its address not the router's. */
+static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
+{
+	struct fcn_net *fn = data;
+
+	return !fcn_net_wan(fn, m->ifindex) ||
+	       !__ip_dev_find(fn->net, m->key.ext.ip, false);
+}
+
+/* An address or a device may have gone; looking is cheaper than knowing. */
+static void fcn_net_events(struct work_struct *work)
+{
+	struct fcn_net *fn = container_of(work, struct fcn_net, events);
+
+	mutex_lock(&fn->mutex);
+	fcn_net_end(fn, fcn_net_stale, fn);
+	mutex_unlock(&fn->mutex);
+}
+
+static void fcn_net_schedule_events(struct net *net)
+{
+	struct fcn_net *fn = fcn_net(net);
+
+	if (atomic_read(&fn->table.count))
+		queue_work(system_unbound_wq, &fn->events);
+}
+
+/**
+ * fcn_net_set_conf - put new knobs into force
+ * @fn:		namespace; the caller holds its mutex
+ * @conf:	the knobs; they belong to @fn afterwards, unless an error is
+ *		returned
+ *
+ * Return: 0, or a negative error; then everything is as it was.
+ */
+int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf)
+{
+	struct fcn_conf *old = rcu_dereference_protected(fn->conf,
+							 lockdep_is_held(&fn->mutex));
+	bool hook = conf->wans && !fn->hooked;
+	LIST_HEAD(added);
+	int err;
+
+	err = fcn_wans_prepare(fn, conf, &added);
+	if (err)
+		return err;
+	if (hook) {
+		err = fcn_net_hook(fn);
+		if (err) {
+			fcn_wans_free(&added);
+			return err;
+		}
+	}
+
+	rcu_assign_pointer(fn->conf, conf);
+	fcn_wans_replace(fn, conf, &added);
+	kfree_rcu(old, rcu);
+	/*
+	 * The names have no devices yet, so the hooks decide nothing: flows
+	 * from before get their ports first.
+	 */
+	if (hook)
+		fcn_clock_adopt(fn);
+	fcn_net_resolve(fn);
+	fcn_net_end(fn, fcn_net_stale, fn);
+	if (!conf->wans)
+		fcn_net_unhook(fn);
+	return 0;
+}
+
+static int fcn_netdev_event(struct notifier_block *nb, unsigned long event,
+			    void *ptr)
+{
+	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+	struct net *net = dev_net(dev);
+	struct fcn_net *fn = fcn_net(net);
+
+	switch (event) {
+	case NETDEV_UP:
+	case NETDEV_DOWN:
+	case NETDEV_UNREGISTER:
+	case NETDEV_CHANGENAME:
+		fcn_net_resolve(fn);
+		fcn_net_schedule_events(net);
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static int fcn_inetaddr_event(struct notifier_block *nb, unsigned long event,
+			      void *ptr)
+{
+	const struct in_ifaddr *ifa = ptr;
+
+	if (event == NETDEV_DOWN)
+		fcn_net_schedule_events(dev_net(ifa->ifa_dev->dev));
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block fcn_netdev_notifier = {
+	.notifier_call	= fcn_netdev_event,
+};
+
+static struct notifier_block fcn_inetaddr_notifier = {
+	.notifier_call	= fcn_inetaddr_event,
+};
+
+static int __net_init fcn_net_init(struct net *net)
+{
+	struct fcn_net *fn = fcn_net(net);
+	int err;
+
+	fn->net = net;
+	mutex_init(&fn->mutex);
+	INIT_LIST_HEAD(&fn->wans);
+	INIT_WORK(&fn->events, fcn_net_events);
+	fcn_clock_init(fn);
+
+	fn->stats = alloc_percpu(struct fcn_stats);
+	if (!fn->stats)
+		return -ENOMEM;
+	err = fcn_table_init(&fn->table);
+	if (err)
+		goto free_stats;
+	err = fcn_conf_net_init(fn);
+	if (err)
+		goto free_table;
+	err = fcn_proc_net_init(fn);
+	if (err)
+		goto free_conf;
+	return 0;
+
+free_conf:
+	fcn_conf_net_exit(fn);
+free_table:
+	fcn_table_exit(&fn->table);
+free_stats:
+	free_percpu(fn->stats);
+	return err;
+}
+
+/* Flows in progress go on as plain nf_nat connections, if others keep it. */
+static void __net_exit fcn_net_exit(struct net *net)
+{
+	struct fcn_net *fn = fcn_net(net);
+
+	fcn_proc_net_exit(fn);
+	fcn_conf_net_exit(fn);
+	fcn_net_unhook(fn);
+	cancel_work_sync(&fn->events);
+	fcn_clock_stop(fn);
+	fcn_table_exit(&fn->table);
+	fcn_wans_free(&fn->wans);
+	kfree(rcu_replace_pointer(fn->conf, NULL, true));
+	free_percpu(fn->stats);
+}
+
+/* The namespaces' memory goes next, and mappings count in it until the end. */
+static void __net_exit fcn_net_exit_batch(struct list_head *nets)
+{
+	rcu_barrier();
+}
+
+static struct pernet_operations fcn_net_ops = {
+	.init		= fcn_net_init,
+	.exit		= fcn_net_exit,
+	.exit_batch	= fcn_net_exit_batch,
+	.id		= &fcn_net_id,
+	.size		= sizeof(struct fcn_net),
+};
+
+static int __init fcn_init(void)
+{
+	int err;
+
+	err = fcn_clock_selftest();
+	if (err)
+		return err;
+	fcn_conf_init();
+	err = fcn_port_cache_init();
+	if (err)
+		return err;
+	err = fcn_mapping_cache_init();
+	if (err)
+		goto free_ports;
+	/* ends the flows we masquerade when their address or device goes */
+	err = nf_nat_masquerade_inet_register_notifiers();
+	if (err)
+		goto free_mappings;
+	err = register_pernet_subsys(&fcn_net_ops);
+	if (err)
+		goto unregister_masquerade;
+	err = register_netdevice_notifier(&fcn_netdev_notifier);
+	if (err)
+		goto unregister_pernet;
+	err = register_inetaddr_notifier(&fcn_inetaddr_notifier);
+	if (err)
+		goto unregister_netdev;
+	err = fcn_conf_boot(fcn_net(&init_net));
+	if (err)
+		goto unregister_inetaddr;
+	return 0;
+
+unregister_inetaddr:
+	unregister_inetaddr_notifier(&fcn_inetaddr_notifier);
+unregister_netdev:
+	unregister_netdevice_notifier(&fcn_netdev_notifier);
+unregister_pernet:
+	unregister_pernet_subsys(&fcn_net_ops);
+unregister_masquerade:
+	nf_nat_masquerade_inet_unregister_notifiers();
+free_mappings:
+	rcu_barrier();
+	fcn_mapping_cache_exit();
+free_ports:
+	fcn_port_cache_exit();
+	return err;
+}
+
+static void __exit fcn_exit(void)
+{
+	fcn_conf_unboot();
+	unregister_inetaddr_notifier(&fcn_inetaddr_notifier);
+	unregister_netdevice_notifier(&fcn_netdev_notifier);
+	unregister_pernet_subsys(&fcn_net_ops);
+	nf_nat_masquerade_inet_unregister_notifiers();
+	rcu_barrier();
+	fcn_mapping_cache_exit();
+	fcn_port_cache_exit();
+}
+
+module_init(fcn_init);
+module_exit(fcn_exit);
+
+MODULE_DESCRIPTION("Full-cone NAT: endpoint-independent mapping and filtering");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(FCN_VERSION);

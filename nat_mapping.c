@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * nat_mapping.c - the mapping table.
+ *
+ * Owns the mappings and both ways to find one: by inside endpoint in a
+ * resizable hash with a secret key, by outside endpoint in the port pool of
+ * its external address and protocol.
+ *
+ * Invariants:
+ *  - at most one mapping for a key, at most one owner for an external port;
+ *  - a mapping is in both indexes, or dying: then it only holds its port, so
+ *    that its sessions can still be found and nobody else gets the port;
+ *  - everything is found under RCU; nothing outside this table keeps a
+ *    pointer to a mapping past rcu_read_unlock();
+ *  - creation, revival, and every change of state happen under the lock of
+ *    the mapping's pool, and nothing else does.
+ *
+ * An outbound packet pushes the deadline first and looks at the state then;
+ * the clock changes the state first and looks at the deadline then.  Whichever
+ * is later sees the other, so a mapping that a packet has just used is never
+ * let go.
+ */
+
+#include <linux/random.h>
+#include <linux/rhashtable.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "nat_conf.h"
+#include "nat_core.h"
+#include "nat_mapping.h"
+
+static struct kmem_cache *fcn_mapping_cache __read_mostly;
+static hsiphash_key_t fcn_hash_key __read_mostly;
+
+/* The table's own seed changes when it is rehashed because of long chains. */
+static u32 fcn_key_hash(const void *data, u32 len, u32 seed)
+{
+	hsiphash_key_t key = fcn_hash_key;
+
+	key.key[0] ^= seed;
+	return hsiphash(data, sizeof(struct fcn_key), &key);
+}
+
+static const struct rhashtable_params fcn_inside_params = {
+	.head_offset		= offsetof(struct fcn_mapping, node),
+	.key_offset		= offsetof(struct fcn_mapping, key),
+	.key_len		= sizeof(struct fcn_key),
+	.hashfn			= fcn_key_hash,
+	.automatic_shrinking	= true,
+};
+
+int __init fcn_mapping_cache_init(void)
+{
+	get_random_bytes(&fcn_hash_key, sizeof(fcn_hash_key));
+	fcn_mapping_cache = kmem_cache_create("fullcone_nat_mapping",
+					      sizeof(struct fcn_mapping), 0,
+					      SLAB_HWCACHE_ALIGN, NULL);
+	return fcn_mapping_cache ? 0 : -ENOMEM;
+}
+
+/* The caller has seen to it (rcu_barrier()) that no mapping awaits its end. */
+void fcn_mapping_cache_exit(void)
+{
+	kmem_cache_destroy(fcn_mapping_cache);
+}
+
+int fcn_table_init(struct fcn_table *table)
+{
+	int err;
+
+	atomic_set(&table->count, 0);
+	err = rhashtable_init(&table->inside, &fcn_inside_params);
+	if (err)
+		return err;
+	err = fcn_pools_init(&table->pools);
+	if (err)
+		rhashtable_destroy(&table->inside);
+	return err;
+}
+
+static void fcn_mapping_drop(struct fcn_mapping *m, void *data)
+{
+	fcn_mapping_condemn(m);
+	fcn_mapping_retire(m);
+}
+
+/**
+ * fcn_table_exit - end a table that nobody uses any more
+ * @table:	the table; hooks, clock and procfs are gone
+ *
+ * Mappings end without regard for their sessions.  The caller runs
+ * rcu_barrier() before the memory of the table goes.
+ */
+void fcn_table_exit(struct fcn_table *table)
+{
+	fcn_mapping_walk(table, fcn_mapping_drop, NULL);
+	fcn_pools_trim(&table->pools);
+	fcn_pools_exit(&table->pools);
+	rhashtable_destroy(&table->inside);
+}
+
+/**
+ * fcn_mapping_find - look a mapping up by its inside endpoint
+ * @table:	the table
+ * @key:	inside endpoint and external address
+ *
+ * Return: the mapping in whatever state, valid until rcu_read_unlock(), or
+ * NULL.
+ */
+struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
+				     const struct fcn_key *key)
+{
+	return rhashtable_lookup(&table->inside, key, fcn_inside_params);
+}
+
+static struct fcn_pool_key fcn_pool_key(u8 family, u8 proto,
+					const union nf_inet_addr *addr)
+{
+	struct fcn_pool_key key = {
+		.addr	= *addr,
+		.family	= family,
+		.proto	= proto,
+	};
+
+	return key;
+}
+
+/**
+ * fcn_mapping_find_ext - look a mapping up by its outside endpoint
+ * @table:	the table
+ * @family:	NFPROTO_*
+ * @proto:	IPPROTO_*
+ * @addr:	external address
+ * @port:	external port or ICMP query id, network order
+ *
+ * Return: the mapping in whatever state, valid until rcu_read_unlock(), or
+ * NULL.
+ */
+struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
+					 u8 proto,
+					 const union nf_inet_addr *addr,
+					 __be16 port)
+{
+	struct fcn_pool_key key = fcn_pool_key(family, proto, addr);
+	struct fcn_pool *pool = fcn_pool_find(&table->pools, &key);
+
+	return pool ? fcn_pool_owner(pool, ntohs(port)) : NULL;
+}
+
+/**
+ * fcn_mapping_accepts - may a stranger open a session?
+ * @m:		the mapping
+ */
+bool fcn_mapping_accepts(const struct fcn_mapping *m)
+{
+	return READ_ONCE(m->life.state) == FCN_ACTIVE;
+}
+
+/* Pool lock held: makes the mapping active; false if it is past that. */
+static bool fcn_mapping_revive(struct fcn_mapping *m)
+{
+	lockdep_assert_held(&m->pool->lock);
+	if (m->life.state >= FCN_DYING)
+		return false;
+	WRITE_ONCE(m->life.state, FCN_ACTIVE);
+	return true;
+}
+
+/**
+ * fcn_mapping_push - an outbound packet moves the deadline
+ * @m:		the mapping
+ * @deadline:	seconds; an earlier one than there is changes nothing
+ *
+ * Two CPUs may push at once and the earlier deadline win; the difference is
+ * made good by the next sweep, which sees both sessions.
+ */
+void fcn_mapping_push(struct fcn_mapping *m, u32 deadline)
+{
+	if (READ_ONCE(m->life.pushed) < deadline)
+		WRITE_ONCE(m->life.pushed, deadline);
+}
+
+/* Pushes the deadline and makes sure that the mapping accepts. */
+static bool fcn_mapping_refresh(struct fcn_mapping *m, u32 deadline)
+{
+	bool alive;
+
+	fcn_mapping_push(m, deadline);
+	smp_mb();	/* pairs with fcn_mapping_stop() */
+	if (likely(fcn_mapping_accepts(m)))
+		return true;
+
+	spin_lock_bh(&m->pool->lock);
+	alive = fcn_mapping_revive(m);
+	spin_unlock_bh(&m->pool->lock);
+	return alive;
+}
+
+static struct fcn_mapping *
+fcn_mapping_alloc(struct fcn_table *table, const struct fcn_key *key,
+		  struct fcn_pool *pool, int ifindex, u32 deadline)
+{
+	struct fcn_mapping *m;
+
+	m = kmem_cache_zalloc(fcn_mapping_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!m)
+		return NULL;
+	m->key = *key;
+	m->table = table;
+	m->pool = pool;
+	m->ifindex = ifindex;
+	m->created = (u32)ktime_get_seconds();
+	m->life.pushed = deadline;
+	m->life.state = FCN_ACTIVE;
+	return m;
+}
+
+/* Pool lock held: publishes a mapping in both indexes. */
+static int fcn_mapping_insert(struct fcn_mapping *m, u16 port)
+{
+	int err;
+
+	m->ext_port = htons(port);
+	err = fcn_port_take(m->pool, port, m);
+	if (err)
+		return err;
+
+	/* -EBUSY, -ENOMEM, -E2BIG: a resize that can't wait is under way */
+	err = rhashtable_lookup_insert_fast(&m->table->inside, &m->node,
+					    fcn_inside_params);
+	if (err) {
+		/* readers may have found it; nobody has used it */
+		WRITE_ONCE(m->life.state, FCN_DYING);
+		fcn_port_release(m->pool, port);
+	}
+	return err;
+}
+
+static void fcn_mapping_free_rcu(struct rcu_head *head)
+{
+	struct fcn_mapping *m = container_of(head, struct fcn_mapping, rcu);
+
+	atomic_dec(&m->table->count);
+	kmem_cache_free(fcn_mapping_cache, m);
+}
+
+/*
+ * Looks again under the pool lock, chooses a port, and publishes the mapping.
+ * Returns the mapping that counts, the new one or the one another CPU made.
+ */
+static struct fcn_mapping *
+fcn_mapping_publish(struct fcn_net *fn, struct fcn_mapping *m,
+		    const struct fcn_port_wish *wish)
+{
+	struct fcn_pool *pool = m->pool;
+	struct fcn_mapping *old;
+	int port, err;
+
+	spin_lock_bh(&pool->lock);
+	if (pool->dead) {
+		err = -EAGAIN;
+		goto unlock;
+	}
+	old = fcn_mapping_find(m->table, &m->key);
+	if (old && fcn_mapping_revive(old)) {
+		spin_unlock_bh(&pool->lock);
+		fcn_mapping_push(old, m->life.pushed);
+		call_rcu(&m->rcu, fcn_mapping_free_rcu);
+		return old;
+	}
+	port = fcn_port_choose(pool, wish);
+	err = port < 0 ? port : fcn_mapping_insert(m, port);
+unlock:
+	spin_unlock_bh(&pool->lock);
+	if (err) {
+		call_rcu(&m->rcu, fcn_mapping_free_rcu);
+		return ERR_PTR(err);
+	}
+	fcn_stat_inc(fn, FCN_STAT_mappings_created);
+	return m;
+}
+
+/* Counts a mapping in, or refuses it: the cap covers what RCU still holds. */
+static bool fcn_table_admit(struct fcn_net *fn, u32 max)
+{
+	int count = atomic_inc_return(&fn->table.count);
+
+	if (count == 1)
+		fcn_clock_start(fn);
+	if (count <= max)
+		return true;
+	atomic_dec(&fn->table.count);
+	return false;
+}
+
+static struct fcn_mapping *
+fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
+		   const struct fcn_key *key, int ifindex, u32 deadline)
+{
+	struct fcn_pool_key pool_key;
+	struct fcn_port_wish wish = {
+		.net		= fn->net,
+		.allowed	= fcn_conf_ports(conf, key->proto),
+		.port		= ntohs(key->port),
+		.ifindex	= ifindex,
+	};
+	struct fcn_mapping *m = NULL;
+	struct fcn_pool *pool;
+
+	if (!fcn_table_admit(fn, conf->max_mappings))
+		return ERR_PTR(-EDQUOT);
+
+	pool_key = fcn_pool_key(key->family, key->proto, &key->ext);
+	pool = fcn_pool_get(&fn->table.pools, &pool_key);
+	if (pool)
+		m = fcn_mapping_alloc(&fn->table, key, pool, ifindex, deadline);
+	if (!m) {
+		atomic_dec(&fn->table.count);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	return fcn_mapping_publish(fn, m, &wish);
+}
+
+/**
+ * fcn_mapping_get - the mapping of an inside endpoint, made if need be
+ * @fn:		namespace
+ * @conf:	its configuration
+ * @key:	inside endpoint and external address
+ * @ifindex:	external device
+ * @deadline:	seconds; how long the packet at hand keeps the mapping
+ *
+ * Under rcu_read_lock(), which is also how long the result is valid.  A
+ * mapping that was draining or held down is active again.
+ *
+ * Return: the mapping, or ERR_PTR() of -ENOSPC (no free port), -EDQUOT
+ * (max_mappings), -ENOMEM, -EAGAIN (pool was just being removed), or what a
+ * busy hash returns.
+ */
+struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
+				    const struct fcn_conf *conf,
+				    const struct fcn_key *key, int ifindex,
+				    u32 deadline)
+{
+	struct fcn_mapping *m = fcn_mapping_find(&fn->table, key);
+
+	if (likely(m) && fcn_mapping_refresh(m, deadline))
+		return m;
+	return fcn_mapping_create(fn, conf, key, ifindex, deadline);
+}
+
+/**
+ * fcn_mapping_adopt - make the mapping that an earlier conntrack entry implies
+ * @fn:		namespace
+ * @key:	inside endpoint and external address of the entry
+ * @port:	its external port, network order
+ * @ifindex:	external device
+ *
+ * Called by the sweep, so maybe under a conntrack bucket lock.  The deadline
+ * comes from the entry, in the same sweep.
+ *
+ * Return: 0, or a negative error when the endpoint has another mapping, the
+ * port another owner, or a limit is reached.
+ */
+int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
+		      __be16 port, int ifindex)
+{
+	const struct fcn_conf *conf = fcn_conf(fn);
+	struct fcn_pool_key pool_key;
+	struct fcn_mapping *m = NULL;
+	struct fcn_pool *pool;
+	int err = -ENOMEM;
+
+	if (fcn_mapping_find(&fn->table, key))
+		return -EEXIST;
+	if (!fcn_port_list_has(fcn_conf_ports(conf, key->proto), ntohs(port)))
+		return -ERANGE;
+	if (!fcn_table_admit(fn, conf->max_mappings))
+		return -EDQUOT;
+
+	pool_key = fcn_pool_key(key->family, key->proto, &key->ext);
+	pool = fcn_pool_get(&fn->table.pools, &pool_key);
+	if (pool)
+		m = fcn_mapping_alloc(&fn->table, key, pool, ifindex, 0);
+	if (!m) {
+		atomic_dec(&fn->table.count);
+		return err;
+	}
+
+	spin_lock_bh(&pool->lock);
+	err = pool->dead ? -EAGAIN : fcn_mapping_insert(m, ntohs(port));
+	spin_unlock_bh(&pool->lock);
+	if (err)
+		call_rcu(&m->rcu, fcn_mapping_free_rcu);
+	else
+		fcn_stat_inc(fn, FCN_STAT_mappings_adopted);
+	return err;
+}
+
+/**
+ * fcn_mapping_stop - let a mapping accept no more
+ * @m:		the mapping
+ * @state:	%FCN_DRAINING or %FCN_HOLDDOWN
+ * @now:	seconds
+ *
+ * Return: false if a packet has pushed the deadline meanwhile; the mapping is
+ * active then.
+ */
+bool fcn_mapping_stop(struct fcn_mapping *m, enum fcn_state state, u32 now)
+{
+	bool stopped = true;
+
+	spin_lock_bh(&m->pool->lock);
+	WRITE_ONCE(m->life.state, state);
+	smp_mb();	/* pairs with fcn_mapping_refresh() */
+	if (READ_ONCE(m->life.pushed) > now) {
+		WRITE_ONCE(m->life.state, FCN_ACTIVE);
+		stopped = false;
+	}
+	spin_unlock_bh(&m->pool->lock);
+	return stopped;
+}
+
+/**
+ * fcn_mapping_resume - its sessions have made a mapping active again
+ * @m:		the mapping, not dying
+ */
+void fcn_mapping_resume(struct fcn_mapping *m)
+{
+	spin_lock_bh(&m->pool->lock);
+	fcn_mapping_revive(m);
+	spin_unlock_bh(&m->pool->lock);
+}
+
+/* Pool lock held: a dying mapping is not found from inside. */
+static void fcn_mapping_unlink(struct fcn_mapping *m)
+{
+	lockdep_assert_held(&m->pool->lock);
+	if (m->life.state >= FCN_DYING)
+		return;
+	WRITE_ONCE(m->life.state, FCN_DYING);
+	rhashtable_remove_fast(&m->table->inside, &m->node,
+			       fcn_inside_params);
+}
+
+/**
+ * fcn_mapping_condemn - begin the end of a mapping
+ * @m:		the mapping
+ *
+ * Its inside endpoint gets a new mapping from now on.  The port stays taken
+ * until fcn_mapping_retire(), and the sweep deletes the sessions.
+ */
+void fcn_mapping_condemn(struct fcn_mapping *m)
+{
+	spin_lock_bh(&m->pool->lock);
+	fcn_mapping_unlink(m);
+	spin_unlock_bh(&m->pool->lock);
+}
+
+/**
+ * fcn_mapping_retire - give the port back and free the mapping
+ * @m:		the mapping; valid until rcu_read_unlock() in any case
+ *
+ * Return: false if a packet has just made it active again; it stays then.
+ */
+bool fcn_mapping_retire(struct fcn_mapping *m)
+{
+	bool retire;
+
+	spin_lock_bh(&m->pool->lock);
+	retire = m->life.state != FCN_ACTIVE;
+	if (retire) {
+		fcn_mapping_unlink(m);
+		WRITE_ONCE(m->life.state, FCN_FREE);
+		fcn_port_release(m->pool, ntohs(m->ext_port));
+	}
+	spin_unlock_bh(&m->pool->lock);
+	if (retire)
+		call_rcu(&m->rcu, fcn_mapping_free_rcu);
+	return retire;
+}
+
+/**
+ * fcn_mapping_walk - visit every mapping once
+ * @table:	the table
+ * @visit:	what to do with each, under rcu_read_lock(); may free it
+ * @data:	for @visit
+ *
+ * Process context, under fcn_net.mutex, which keeps the pools.  Mappings that
+ * are made meanwhile may or may not be visited.
+ */
+void fcn_mapping_walk(struct fcn_table *table,
+		      void (*visit)(struct fcn_mapping *m, void *data),
+		      void *data)
+{
+	struct fcn_pool *pool;
+	struct fcn_mapping *m;
+	u32 port, end;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pool, &table->pools.list, list) {
+		for (port = 0; port < FCN_PORTS;) {
+			end = port + FCN_CHUNK_PORTS;
+			while ((m = fcn_pool_next(pool, &port))) {
+				visit(m, data);
+				if (++port >= end)
+					break;
+			}
+			/* only the caller frees pools, so this one stays */
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
+		}
+	}
+	rcu_read_unlock();
+}

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * nat_proc.c - /proc/net/fullcone_nat.
+ *
+ *	mappings	a line for each mapping; takes commands
+ *	sessions	a line for each session, read from conntrack
+ *	stats		counters
+ *	status		for a person whose NAT is not full cone
+ *
+ * A reader of mappings or sessions resumes at the port or bucket where it
+ * stopped, and holds no lock for longer than a line or a bucket.
+ */
+
+#include <linux/inetdevice.h>
+#include <linux/inet.h>
+#include <linux/netdevice.h>
+#include <linux/proc_fs.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <net/netfilter/nf_conntrack.h>
+
+#include "nat_conf.h"
+#include "nat_conntrack.h"
+#include "nat_core.h"
+#include "nat_proc.h"
+
+#define FCN_COMMAND_MAX	128
+
+/* a limit that refused this recently refuses now, seconds */
+#define FCN_REFUSED_NOW	10
+
+static const char *fcn_proto_name(u8 proto)
+{
+	switch (proto) {
+	case IPPROTO_UDP:
+		return "udp";
+	case IPPROTO_TCP:
+		return "tcp";
+	default:
+		return "icmp";
+	}
+}
+
+static const char *const fcn_state_names[] = {
+	[FCN_ACTIVE]	= "active",
+	[FCN_DRAINING]	= "draining",
+	[FCN_HOLDDOWN]	= "holddown",
+};
+
+static const char *const fcn_phase_names[] = {
+	[FCN_UDP]	= "udp",
+	[FCN_ICMP]	= "icmp",
+	[FCN_OPEN]	= "open",
+	[FCN_EST]	= "est",
+	[FCN_CLOSE]	= "close",
+	[FCN_RST]	= "rst",
+};
+
+static void fcn_show_endpoint(struct seq_file *seq, const char *name,
+			      u8 family, const union nf_inet_addr *addr,
+			      __be16 port)
+{
+	if (family == NFPROTO_IPV6)
+		seq_printf(seq, " %s=[%pI6c]:%u", name, &addr->in6,
+			   ntohs(port));
+	else
+		seq_printf(seq, " %s=%pI4:%u", name, &addr->ip, ntohs(port));
+}
+
+static void fcn_show_ends(struct seq_file *seq, const struct fcn_mapping *m)
+{
+	seq_printf(seq, "proto=%s", fcn_proto_name(m->key.proto));
+	fcn_show_endpoint(seq, "int", m->key.family, &m->key.addr,
+			  m->key.port);
+	fcn_show_endpoint(seq, "ext", m->key.family, &m->key.ext,
+			  m->ext_port);
+}
+
+/* mappings */
+
+/*
+ * A position is a pool's id and a port: it stays true while other mappings
+ * come and go.
+ */
+#define FCN_POS_SHIFT	17	/* one more than a port needs, for the end */
+
+static struct fcn_mapping *fcn_mappings_seek(struct fcn_net *fn, loff_t *pos)
+{
+	u32 id = *pos >> FCN_POS_SHIFT;
+	u32 port = *pos & ((1 << FCN_POS_SHIFT) - 1);
+	struct fcn_mapping *m;
+	struct fcn_pool *pool;
+
+	list_for_each_entry_rcu(pool, &fn->table.pools.list, list) {
+		if (pool->id < id)
+			continue;
+		if (pool->id > id)
+			port = 0;
+		m = fcn_pool_next(pool, &port);
+		if (m) {
+			*pos = ((loff_t)pool->id << FCN_POS_SHIFT) + port;
+			return m;
+		}
+	}
+	return NULL;
+}
+
+static void *fcn_mappings_start(struct seq_file *seq, loff_t *pos)
+	__acquires(RCU)
+{
+	rcu_read_lock();
+	return fcn_mappings_seek(fcn_net(seq_file_net(seq)), pos);
+}
+
+static void *fcn_mappings_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	++*pos;
+	return fcn_mappings_seek(fcn_net(seq_file_net(seq)), pos);
+}
+
+static void fcn_mappings_stop(struct seq_file *seq, void *v)
+	__releases(RCU)
+{
+	rcu_read_unlock();
+}
+
+static int fcn_mappings_show(struct seq_file *seq, void *v)
+{
+	const struct fcn_mapping *m = v;
+	u8 state = READ_ONCE(m->life.state);
+	u32 now = (u32)ktime_get_seconds(), end;
+	struct net_device *dev;
+
+	if (state >= FCN_DYING)
+		return SEQ_SKIP;
+	end = state == FCN_HOLDDOWN ? READ_ONCE(m->life.until) :
+				      fcn_life_deadline(&m->life);
+	dev = dev_get_by_index_rcu(seq_file_net(seq), m->ifindex);
+
+	fcn_show_ends(seq, m);
+	seq_printf(seq, " dev=%s state=%s sessions=%u expires=%u age=%u",
+		   dev ? dev->name : "-", fcn_state_names[state],
+		   READ_ONCE(m->life.sessions), end > now ? end - now : 0,
+		   now - m->created);
+	if (m->key.zone)
+		seq_printf(seq, " zone=%u", m->key.zone);
+	seq_putc(seq, '\n');
+	return 0;
+}
+
+static const struct seq_operations fcn_mappings_ops = {
+	.start	= fcn_mappings_start,
+	.next	= fcn_mappings_next,
+	.stop	= fcn_mappings_stop,
+	.show	= fcn_mappings_show,
+};
+
+struct fcn_victim {
+	u8			proto;
+	union nf_inet_addr	addr;
+	__be16			port;
+};
+
+static bool fcn_is_victim(const struct fcn_mapping *m, void *data)
+{
+	const struct fcn_victim *victim = data;
+
+	return m->key.proto == victim->proto && m->key.port == victim->port &&
+	       m->key.family == NFPROTO_IPV4 &&
+	       m->key.addr.ip == victim->addr.ip;
+}
+
+static bool fcn_is_anything(const struct fcn_mapping *m, void *data)
+{
+	return true;
+}
+
+/* "udp 192.168.1.2:5000" */
+static int fcn_parse_victim(char *text, struct fcn_victim *victim)
+{
+	static const u8 protos[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
+	char *name = strsep(&text, " "), *addr;
+	size_t i;
+	u16 port;
+
+	for (i = 0; i < ARRAY_SIZE(protos); i++)
+		if (!strcmp(name, fcn_proto_name(protos[i])))
+			break;
+	if (i == ARRAY_SIZE(protos) || !text)
+		return -EINVAL;
+
+	addr = strsep(&text, ":");
+	if (!text || kstrtou16(text, 10, &port) ||
+	    !in4_pton(addr, -1, (u8 *)&victim->addr.ip, '\0', NULL))
+		return -EINVAL;
+	victim->proto = protos[i];
+	victim->port = htons(port);
+	return 0;
+}
+
+static int fcn_command(struct fcn_net *fn, char *text)
+{
+	char *verb = strsep(&text, " ");
+	struct fcn_victim victim = {};
+	int err = 0;
+
+	if (!strcmp(verb, "flush") && !text) {
+		mutex_lock(&fn->mutex);
+		fcn_net_end(fn, fcn_is_anything, NULL);
+		mutex_unlock(&fn->mutex);
+		return 0;
+	}
+	if (strcmp(verb, "del") || !text)
+		return -EINVAL;
+
+	err = fcn_parse_victim(text, &victim);
+	if (err)
+		return err;
+	mutex_lock(&fn->mutex);
+	if (!fcn_net_end(fn, fcn_is_victim, &victim))
+		err = -ENOENT;
+	mutex_unlock(&fn->mutex);
+	return err;
+}
+
+/* One command a write.  @buf is the kernel's copy, with a NUL behind @size. */
+static int fcn_mappings_write(struct file *file, char *buf, size_t size)
+{
+	struct net *net = seq_file_net(file->private_data);
+	int err;
+
+	if (!file_ns_capable(file, net->user_ns, CAP_NET_ADMIN) ||
+	    !ns_capable(net->user_ns, CAP_NET_ADMIN))
+		return -EPERM;
+	if (size >= FCN_COMMAND_MAX || strlen(buf) != size)
+		return -EINVAL;
+	err = fcn_command(fcn_net(net), strim(buf));
+	return err ?: size;
+}
+
+/* sessions */
+
+struct fcn_sessions_page {
+	struct seq_file	*seq;
+	struct fcn_net	*fn;
+};
+
+static void fcn_show_session(struct seq_file *seq, const struct nf_conn *ct,
+			     const struct fcn_session *s,
+			     const struct fcn_mapping *m)
+{
+	bool in = m == s->in;
+	const struct nf_conntrack_tuple *tuple;
+
+	/* how the inside sees its peer */
+	tuple = &ct->tuplehash[in ? IP_CT_DIR_REPLY :
+				    IP_CT_DIR_ORIGINAL].tuple;
+	fcn_show_ends(seq, m);
+	fcn_show_endpoint(seq, "peer", m->key.family, &tuple->dst.u3,
+			  m->key.proto == IPPROTO_ICMP ? 0 : tuple->dst.u.all);
+	seq_printf(seq, " dir=%s phase=%s\n", in ? "in" : "out",
+		   fcn_phase_names[s->phase]);
+}
+
+static void fcn_sessions_visit(const struct nf_conn *ct, void *data)
+{
+	struct fcn_sessions_page *page = data;
+	struct fcn_session s;
+
+	if (!net_eq(nf_ct_net(ct), page->fn->net) || nf_ct_is_expired(ct) ||
+	    !fcn_ct_session(&page->fn->table, ct, &s))
+		return;
+	if (s.out)
+		fcn_show_session(page->seq, ct, &s, s.out);
+	if (s.in)
+		fcn_show_session(page->seq, ct, &s, s.in);
+}
+
+static void fcn_sessions_ignore(const struct nf_conn *ct, void *data)
+{
+}
+
+/* A position is a bucket, and a record is all that is in it. */
+static void *fcn_sessions_start(struct seq_file *seq, loff_t *pos)
+{
+	if (*pos > U32_MAX || !fcn_ct_bucket(*pos, fcn_sessions_ignore, NULL))
+		return NULL;
+	return pos;
+}
+
+static void *fcn_sessions_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	++*pos;
+	cond_resched();
+	return fcn_sessions_start(seq, pos);
+}
+
+static void fcn_sessions_stop(struct seq_file *seq, void *v)
+{
+}
+
+static int fcn_sessions_show(struct seq_file *seq, void *v)
+{
+	struct fcn_sessions_page page = {
+		.seq	= seq,
+		.fn	= fcn_net(seq_file_net(seq)),
+	};
+	loff_t *pos = v;
+
+	rcu_read_lock();
+	fcn_ct_bucket(*pos, fcn_sessions_visit, &page);
+	rcu_read_unlock();
+	return 0;
+}
+
+static const struct seq_operations fcn_sessions_ops = {
+	.start	= fcn_sessions_start,
+	.next	= fcn_sessions_next,
+	.stop	= fcn_sessions_stop,
+	.show	= fcn_sessions_show,
+};
+
+/* stats */
+
+static int fcn_stats_show(struct seq_file *seq, void *v)
+{
+	struct fcn_net *fn = fcn_net(seq_file_single_net(seq));
+	int i;
+
+	seq_printf(seq, "mappings %d\n", atomic_read(&fn->table.count));
+	seq_printf(seq, "mappings_held_down %u\n", READ_ONCE(fn->clock.held));
+	for (i = 0; i < FCN_STAT_COUNT; i++)
+		seq_printf(seq, "%s %llu\n", fcn_stat_names[i],
+			   fcn_stat_read(fn, i));
+	seq_printf(seq, "sweeps %u\n", READ_ONCE(fn->clock.gen));
+	seq_printf(seq, "sweep_entries %u\n", READ_ONCE(fn->clock.entries));
+	seq_printf(seq, "sweep_us %u\n", READ_ONCE(fn->clock.cost));
+	seq_printf(seq, "sweep_interval_ms %u\n",
+		   READ_ONCE(fn->clock.interval));
+	return 0;
+}
+
+/* status */
+
+static void fcn_status_address(struct seq_file *seq,
+			       const struct net_device *dev)
+{
+	__be32 addr = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
+
+	if (!addr) {
+		seq_puts(seq, " address=none");
+		return;
+	}
+	/* RFC 1918, and RFC 6598 for what carriers use */
+	seq_printf(seq, " address=%pI4 private=%d", &addr,
+		   ipv4_is_private_10(addr) || ipv4_is_private_172(addr) ||
+		   ipv4_is_private_192(addr) ||
+		   (addr & htonl(0xffc00000)) == htonl(0x64400000));
+}
+
+static void fcn_status_wan(struct seq_file *seq, const struct fcn_net *fn,
+			   const struct fcn_wan *wan)
+{
+	struct net_device *dev = dev_get_by_name_rcu(fn->net, wan->name);
+	u64 in, passed, offered, left;
+
+	seq_printf(seq, "wan=%s", wan->name);
+	if (!dev) {
+		seq_puts(seq, " exists=0");
+	} else {
+		seq_printf(seq, " exists=1 up=%d", !!(dev->flags & IFF_UP));
+		fcn_status_address(seq, dev);
+	}
+
+	/* the later count first: the difference is never below zero */
+	passed = fcn_wan_stat_read(wan, FCN_WAN_IN_PASSED);
+	in = fcn_wan_stat_read(wan, FCN_WAN_IN);
+	left = fcn_wan_stat_read(wan, FCN_WAN_LEFT);
+	offered = fcn_wan_stat_read(wan, FCN_WAN_OFFERED);
+	seq_printf(seq, " mapped=%llu in=%llu in_refused=%llu in_unconfirmed=%llu by_rules=%llu\n",
+		   fcn_wan_stat_read(wan, FCN_WAN_OUT), in,
+		   fcn_wan_stat_read(wan, FCN_WAN_IN_REFUSED),
+		   in > passed ? in - passed : 0,
+		   offered > left ? offered - left : 0);
+}
+
+static int fcn_status_show(struct seq_file *seq, void *v)
+{
+	struct fcn_net *fn = fcn_net(seq_file_single_net(seq));
+	const struct fcn_conf *conf;
+	struct fcn_wan *wan;
+	u32 refused = READ_ONCE(fn->refused);
+
+	rcu_read_lock();
+	conf = fcn_conf(fn);
+	seq_printf(seq, "active=%d order=%s forwarding=%d\n", !!conf->wans,
+		   conf->order_last ? "last" : "first",
+		   !!IPV4_DEVCONF_ALL(fn->net, FORWARDING));
+	list_for_each_entry_rcu(wan, &fn->wans, list)
+		fcn_status_wan(seq, fn, wan);
+	seq_printf(seq, "mappings=%d max_mappings=%u refusing=%s\n",
+		   atomic_read(&fn->table.count), conf->max_mappings,
+		   refused && (u32)ktime_get_seconds() - refused <
+		   FCN_REFUSED_NOW ?
+		   fcn_stat_names[READ_ONCE(fn->refused_by)] : "none");
+	rcu_read_unlock();
+	return 0;
+}
+
+/* The directory. */
+
+static void fcn_proc_own(const struct net *net, struct proc_dir_entry *pde)
+{
+	kuid_t uid = make_kuid(net->user_ns, 0);
+	kgid_t gid = make_kgid(net->user_ns, 0);
+
+	if (uid_valid(uid) && gid_valid(gid))
+		proc_set_user(pde, uid, gid);
+}
+
+int fcn_proc_net_init(struct fcn_net *fn)
+{
+	struct net *net = fn->net;
+	struct proc_dir_entry *file[4];
+	size_t i;
+
+	if (!IS_ENABLED(CONFIG_PROC_FS))
+		return 0;
+
+	fn->proc = proc_net_mkdir(net, "fullcone_nat", net->proc_net);
+	if (!fn->proc)
+		return -ENOMEM;
+
+	file[0] = proc_create_net_data_write("mappings", 0640, fn->proc,
+					     &fcn_mappings_ops,
+					     fcn_mappings_write,
+					     sizeof(struct seq_net_private),
+					     NULL);
+	file[1] = proc_create_net("sessions", 0440, fn->proc,
+				  &fcn_sessions_ops,
+				  sizeof(struct seq_net_private));
+	file[2] = proc_create_net_single("stats", 0440, fn->proc,
+					 fcn_stats_show, NULL);
+	file[3] = proc_create_net_single("status", 0440, fn->proc,
+					 fcn_status_show, NULL);
+	for (i = 0; i < ARRAY_SIZE(file); i++) {
+		if (!file[i]) {
+			proc_remove(fn->proc);
+			return -ENOMEM;
+		}
+		fcn_proc_own(net, file[i]);
+	}
+	return 0;
+}
+
+void fcn_proc_net_exit(struct fcn_net *fn)
+{
+	proc_remove(fn->proc);
+}

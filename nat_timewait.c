@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * nat_timewait.c - lifetimes.
+ *
+ * The first half are predicates on plain values: in which phase a session is,
+ * how long it has been idle, what it gives its mapping, what becomes of the
+ * mapping.  They call nothing and are tested by tables (selftests/kernel/timewait.c).
+ *
+ * The second half is the clock, one worker for each namespace that has
+ * mappings.  It runs a sweep over the namespace's conntrack entries every
+ * FCN_SWEEP_MS and settles each mapping's account afterwards:
+ *
+ *	ACTIVE    deadline passed, a session lives   -> DRAINING
+ *	ACTIVE    deadline passed, none does         -> HOLDDOWN
+ *	DRAINING  last session gone                  -> HOLDDOWN
+ *	both      its endpoint speaks again          -> ACTIVE
+ *	HOLDDOWN  hold-down over, a whole sweep clean -> free
+ *	DYING     a whole sweep clean                -> free
+ *
+ * How often, and how wrong that makes a deadline: the shortest entry that
+ * matters is TCP's CLOSE, 10 s, so a sweep every 5 s sees every entry at least
+ * once after its last packet.  An entry tells when that was, so deadlines are
+ * exact to the second; they are acted upon up to one interval late.  A sweep
+ * that takes more than 1/100 of that is followed by a pause of 100 times its
+ * length, up to FCN_SWEEP_MAX_MS; a CLOSE entry may then be missed, whose
+ * session counts as established until FCN_SWEEP_MAX_MS later than it should:
+ * every error is on the long side.
+ */
+
+#include <linux/kernel.h>
+#include <linux/ktime.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/timekeeping.h>
+
+#include "nat_conf.h"
+#include "nat_conntrack.h"
+#include "nat_core.h"
+#include "nat_timewait.h"
+
+#define FCN_SWEEP_MS		5000
+#define FCN_SWEEP_MAX_MS	30000
+#define FCN_SWEEP_SHARE		100
+
+/*
+ * A prolonged entry gets this much more than its due, and is deleted when it
+ * is due: so what is left of it never looks like a timeout of conntrack's own.
+ * Longer than any pause between two sweeps.
+ */
+#define FCN_PROLONG_MARGIN	(60 * HZ)
+
+/* Passes of a purge; each deletes what the one before may have missed. */
+#define FCN_PURGE_PASSES	3
+
+/**
+ * fcn_tcp_phase - phase of a TCP session (RFC 5382, section 5; RFC 7857, 2)
+ * @tcp:	what conntrack knows
+ *
+ * A repeated FIN of one side counts as the second FIN with conntrack, so
+ * %FCN_CLOSE means no more than "may be closed"; traffic renews it.
+ */
+enum fcn_phase fcn_tcp_phase(const struct fcn_tcp_view *tcp)
+{
+	switch (tcp->state) {
+	case TCP_CONNTRACK_ESTABLISHED:
+		/* picked up in the middle, and only one side seen so far */
+		return tcp->answered ? FCN_EST : FCN_OPEN;
+	case TCP_CONNTRACK_FIN_WAIT:
+	case TCP_CONNTRACK_CLOSE_WAIT:
+		return FCN_EST;
+	case TCP_CONNTRACK_LAST_ACK:
+	case TCP_CONNTRACK_TIME_WAIT:
+		return FCN_CLOSE;
+	case TCP_CONNTRACK_CLOSE:
+		return tcp->rst_last ? FCN_RST : FCN_EST;
+	default:
+		return FCN_OPEN;
+	}
+}
+
+/**
+ * fcn_tcp_kernel_timeout - the timeout conntrack gave an entry last
+ * @tcp:	what conntrack knows
+ * @timeouts:	by state, jiffies
+ *
+ * Follows the end of nf_conntrack_tcp_packet().
+ *
+ * Return: jiffies.
+ */
+u32 fcn_tcp_kernel_timeout(const struct fcn_tcp_view *tcp,
+			   const unsigned int *timeouts)
+{
+	u32 timeout = timeouts[tcp->state];
+
+	if (tcp->retrans && timeout > timeouts[TCP_CONNTRACK_RETRANS])
+		return timeouts[TCP_CONNTRACK_RETRANS];
+	if (tcp->rst_last)
+		return timeouts[TCP_CONNTRACK_CLOSE];
+	if (tcp->unacked)
+		timeout = min(timeout, timeouts[TCP_CONNTRACK_UNACK]);
+	else if (tcp->mute)
+		timeout = min(timeout, timeouts[TCP_CONNTRACK_RETRANS]);
+	if (!tcp->answered && tcp->state == TCP_CONNTRACK_ESTABLISHED)
+		timeout = min(timeout, timeouts[TCP_CONNTRACK_UNACK]);
+	return timeout;
+}
+
+/**
+ * fcn_phase_timeout - how long a session may be idle
+ * @t:		the knobs
+ * @phase:	its phase
+ * @ordinary:	its mapping has spoken to other than short ports
+ *
+ * Return: seconds.
+ */
+u32 fcn_phase_timeout(const struct fcn_timeouts *t, enum fcn_phase phase,
+		      bool ordinary)
+{
+	switch (phase) {
+	case FCN_UDP:
+		return ordinary ? t->udp : min(t->udp, t->udp_short);
+	case FCN_ICMP:
+		return t->icmp;
+	case FCN_EST:
+		return t->tcp_est;
+	case FCN_CLOSE:
+		return t->tcp_close;
+	case FCN_RST:
+		return t->tcp_rst;
+	default:
+		return t->tcp_open;
+	}
+}
+
+/* What a prolonged entry is given from its last packet on. */
+static u32 fcn_prolonged(u32 kernel, u32 own)
+{
+	return own + kernel + FCN_PROLONG_MARGIN;
+}
+
+/**
+ * fcn_idle - for how long an entry has seen no packet
+ * @left:	what is left of its timeout, jiffies
+ * @kernel:	the timeout conntrack gives it, jiffies
+ * @own:	the idle time its phase may last, jiffies; 0 for entries that
+ *		are never prolonged
+ *
+ * More left than conntrack ever gives means that we prolonged it.
+ *
+ * Return: jiffies; 0 if the numbers fit nothing we know.
+ */
+u32 fcn_idle(s32 left, u32 kernel, u32 own)
+{
+	s32 given = kernel;
+
+	if (left > (s32)kernel && own)
+		given = fcn_prolonged(kernel, own);
+	return given > left ? given - left : 0;
+}
+
+/**
+ * fcn_prolong - should conntrack keep an entry for longer?
+ * @left:	what is left of its timeout, jiffies
+ * @kernel:	the timeout conntrack gives it, jiffies
+ * @own:	the idle time its phase may last, jiffies
+ *
+ * Return: what should be left, jiffies, or 0 when it is well as it is.
+ */
+u32 fcn_prolong(s32 left, u32 kernel, u32 own)
+{
+	u32 idle = fcn_idle(left, kernel, own);
+
+	if (own <= kernel || idle >= own)
+		return 0;
+	if (left > (s32)kernel && idle)
+		return 0;
+	return fcn_prolonged(kernel, own) - idle;
+}
+
+/**
+ * fcn_overdue - has a prolonged entry had its time?
+ * @left:	what is left of its timeout, jiffies
+ * @kernel:	the timeout conntrack gives it, jiffies
+ * @own:	the idle time its phase may last, jiffies
+ */
+bool fcn_overdue(s32 left, u32 kernel, u32 own)
+{
+	return own && left > (s32)kernel &&
+	       fcn_idle(left, kernel, own) >= own;
+}
+
+/**
+ * fcn_next_state - what becomes of a mapping after a sweep
+ * @state:	what it does
+ * @seen:	what the sweep found out
+ */
+enum fcn_state fcn_next_state(enum fcn_state state,
+			      const struct fcn_evidence *seen)
+{
+	if (state >= FCN_DYING)
+		return seen->clean ? FCN_FREE : FCN_DYING;
+	if (!seen->due)
+		return FCN_ACTIVE;
+	if (seen->used)
+		return FCN_DRAINING;
+	if (state == FCN_HOLDDOWN && seen->clean && seen->held)
+		return FCN_FREE;
+	return FCN_HOLDDOWN;
+}
+
+/**
+ * fcn_life_begin - begin a mapping's account for a sweep
+ * @life:	the account
+ * @gen:	the sweep; a second call for it changes nothing
+ */
+void fcn_life_begin(struct fcn_life *life, u32 gen)
+{
+	if (life->gen == gen)
+		return;
+	life->gen = gen;
+	life->est_before = life->est_now;
+	life->est_now = 0;
+	life->est_next = 0;
+	life->closing = 0;
+	life->used = 0;
+	life->packets_before = life->packets;
+	life->packets = 0;
+	WRITE_ONCE(life->sessions, 0);
+}
+
+/**
+ * fcn_life_note - put a session that counts as use on the account
+ * @life:	the account
+ * @phase:	of the session
+ * @deadline:	what the session gives its mapping, seconds
+ * @moved:	it has seen a packet since the sweep before
+ */
+void fcn_life_note(struct fcn_life *life, enum fcn_phase phase, u32 deadline,
+		   bool moved)
+{
+	life->used++;
+	if (phase == FCN_EST) {
+		life->est_now++;
+		life->est_next = max(life->est_next, deadline);
+		return;
+	}
+	if (phase == FCN_CLOSE || phase == FCN_RST)
+		life->closing += moved;
+	if (life->hold < deadline)
+		WRITE_ONCE(life->hold, deadline);
+}
+
+/**
+ * fcn_life_settle - close the account of a sweep
+ * @life:	the account
+ * @spoken:	deadline if the packet counters show that the inside has spoken,
+ *		seconds
+ *
+ * Established sessions that are gone without having been seen closing were
+ * lost by conntrack (early drop, flush): their ends may still speak, so their
+ * deadline stays.
+ */
+void fcn_life_settle(struct fcn_life *life, u32 spoken)
+{
+	if (life->packets != life->packets_before && life->hold < spoken)
+		WRITE_ONCE(life->hold, spoken);
+	if (life->est_before > life->est_now + life->closing)
+		WRITE_ONCE(life->lost, max(life->lost, life->est));
+	WRITE_ONCE(life->est, life->est_next);
+}
+
+/**
+ * fcn_life_deadline - until when a mapping lives
+ * @life:	the account
+ *
+ * Return: seconds.
+ */
+u32 fcn_life_deadline(const struct fcn_life *life)
+{
+	return max(max(READ_ONCE(life->pushed), READ_ONCE(life->hold)),
+		   max(READ_ONCE(life->est), READ_ONCE(life->lost)));
+}
+
+/* The clock. */
+
+struct fcn_settlement {
+	struct fcn_net	*fn;
+	u32		now;
+	u32		slack;	/* how far deadlines may be wrong, seconds */
+};
+
+static void fcn_clock_enter(struct fcn_settlement *st, struct fcn_mapping *m,
+			    enum fcn_state state)
+{
+	struct fcn_net *fn = st->fn;
+	const struct fcn_conf *conf = fcn_conf(fn);
+	struct fcn_life *life = &m->life;
+	bool ended;
+
+	switch (state) {
+	case FCN_ACTIVE:
+		fcn_mapping_resume(m);
+		break;
+	case FCN_DRAINING:
+	case FCN_HOLDDOWN:
+		if (life->state == FCN_ACTIVE)
+			life->stopped = fn->clock.gen;
+		if (!fcn_mapping_stop(m, state, st->now))
+			break;
+		/* RFC 6888, REQ-8: only so many ports are held back */
+		if (state == FCN_HOLDDOWN)
+			WRITE_ONCE(life->until, st->now +
+				   (fn->clock.held < conf->port_holddown_max ?
+				    conf->port_holddown : 0));
+		break;
+	case FCN_FREE:
+		ended = life->state == FCN_DYING;
+		if (fcn_mapping_retire(m))
+			fcn_stat_inc(fn, ended ? FCN_STAT_mappings_ended :
+						 FCN_STAT_mappings_expired);
+		break;
+	default:
+		break;
+	}
+}
+
+static void fcn_clock_settle(struct fcn_mapping *m, void *data)
+{
+	struct fcn_settlement *st = data;
+	struct fcn_clock *clock = &st->fn->clock;
+	struct fcn_life *life = &m->life;
+	struct fcn_evidence seen;
+	enum fcn_state state, next;
+
+	fcn_life_begin(life, clock->gen);
+	fcn_life_settle(life, st->now + 1 +
+			fcn_phase_timeout(&fcn_conf(st->fn)->timeouts, FCN_UDP,
+					  life->ordinary));
+
+	state = READ_ONCE(life->state);
+	seen.due = fcn_life_deadline(life) + st->slack <= st->now;
+	seen.used = life->used;
+	seen.clean = !life->sessions && life->stopped != clock->gen;
+	seen.held = life->until <= st->now;
+
+	next = fcn_next_state(state, &seen);
+	if (next != state)
+		fcn_clock_enter(st, m, next);
+	if (READ_ONCE(life->state) == FCN_HOLDDOWN)
+		clock->held++;
+}
+
+/* A whole sweep: all entries, then all mappings.  Process context. */
+static void fcn_clock_sweep(struct fcn_net *fn, bool adopt)
+{
+	struct fcn_clock *clock = &fn->clock;
+	struct fcn_settlement st = { .fn = fn };
+	ktime_t start = ktime_get();
+	u32 since;
+
+	lockdep_assert_held(&fn->mutex);
+	st.now = (u32)ktime_get_seconds();
+	since = st.now - clock->begun;
+	WRITE_ONCE(clock->begun, st.now);
+	clock->gen++;
+
+	/* entries have lived through more than they can tell of */
+	if (clock->interval > FCN_SWEEP_MS)
+		st.slack = clock->interval / MSEC_PER_SEC;
+
+	WRITE_ONCE(clock->entries,
+		   fcn_ct_sweep(fn, clock->gen, st.now, since, adopt));
+	WRITE_ONCE(clock->held, 0);
+	fcn_mapping_walk(&fn->table, fcn_clock_settle, &st);
+	fcn_pools_trim(&fn->table.pools);
+
+	WRITE_ONCE(clock->cost, (u32)ktime_us_delta(ktime_get(), start));
+	WRITE_ONCE(clock->interval,
+		   clamp_t(u32, clock->cost / USEC_PER_MSEC * FCN_SWEEP_SHARE,
+			   FCN_SWEEP_MS, FCN_SWEEP_MAX_MS));
+}
+
+static void fcn_clock_rearm(struct fcn_net *fn)
+{
+	queue_delayed_work(system_power_efficient_wq, &fn->clock.work,
+			   msecs_to_jiffies(fn->clock.interval));
+}
+
+static void fcn_clock_work(struct work_struct *work)
+{
+	struct fcn_net *fn = container_of(work, struct fcn_net,
+					  clock.work.work);
+
+	mutex_lock(&fn->mutex);
+	fcn_clock_sweep(fn, false);
+	mutex_unlock(&fn->mutex);
+
+	/* whoever adds a first mapping after this look arms the clock again */
+	if (atomic_read(&fn->table.count))
+		fcn_clock_rearm(fn);
+}
+
+void fcn_clock_init(struct fcn_net *fn)
+{
+	fn->clock.interval = FCN_SWEEP_MS;
+	INIT_DELAYED_WORK(&fn->clock.work, fcn_clock_work);
+}
+
+/**
+ * fcn_clock_start - there is a mapping: let the clock run
+ * @fn:		namespace
+ *
+ * Any context; nothing happens if it runs already.
+ */
+void fcn_clock_start(struct fcn_net *fn)
+{
+	fcn_clock_rearm(fn);
+}
+
+/**
+ * fcn_clock_stop - stop the clock for good
+ * @fn:		namespace; its hooks are gone, so that nothing starts it again
+ */
+void fcn_clock_stop(struct fcn_net *fn)
+{
+	cancel_delayed_work_sync(&fn->clock.work);
+}
+
+/**
+ * fcn_clock_adopt - make mappings of the flows that are there already
+ * @fn:		namespace; the caller holds its mutex
+ *
+ * The same sweep that adopts a flow gives its mapping a deadline.
+ */
+void fcn_clock_adopt(struct fcn_net *fn)
+{
+	fcn_clock_sweep(fn, true);
+}
+
+static void fcn_clock_count_dying(struct fcn_mapping *m, void *data)
+{
+	*(u32 *)data += READ_ONCE(m->life.state) == FCN_DYING;
+}
+
+/**
+ * fcn_clock_purge - end the sessions of dying mappings, then the mappings
+ * @fn:		namespace; the caller holds its mutex
+ *
+ * The first pass deletes, the next finds nothing left and frees.  Should a
+ * packet have been held up all the while (by a queue to user space), the
+ * regular sweep goes on.  Sleeps.
+ */
+void fcn_clock_purge(struct fcn_net *fn)
+{
+	int pass;
+	u32 dying;
+
+	synchronize_net();	/* packets that have just used one confirm */
+	for (pass = 0; pass < FCN_PURGE_PASSES; pass++) {
+		dying = 0;
+		fcn_mapping_walk(&fn->table, fcn_clock_count_dying, &dying);
+		if (!dying)
+			return;
+		fcn_clock_sweep(fn, false);
+	}
+}
+
+#ifdef FCN_SELFTEST
+#include "selftests/kernel/timewait.c"
+#else
+int fcn_clock_selftest(void)
+{
+	return 0;
+}
+#endif
