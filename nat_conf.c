@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * nat_conf.c - the knobs.
+ * The knobs.
  *
  * Owns the configuration of each namespace and the three ways to it: sysctls,
  * module parameters (for the initial namespace), and the predicates that the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * nat_conntrack.c - conntrack seen from us.
+ * Conntrack seen from us.
  *
  * The first part applies a decision to a new entry: it gets exactly the
  * endpoint of its mapping, or the packet is dropped.  The second part reads
@@ -14,6 +14,9 @@
  *	out	X:x -> P:p		P:p -> E:e
  *	in	P:p -> E:e		X:x -> P:p
  *	hairpin	Y:y -> E:e		X:x -> E2:e2	Y:y has E2:e2
+ *
+ * A host that speaks to its own endpoint (the classic STUN client does) has an
+ * entry whose two tuples are the same; either direction translates alike.
  *
  * ICMP queries have one id instead of two ports, always in src.u.icmp.id.
  *
@@ -366,6 +369,7 @@ bool fcn_ct_bucket(u32 bucket,
 
 	local_bh_disable();
 	nf_conntrack_lock(lock);
+	__acquire(lock);	/* its prototype does not tell sparse */
 	valid = bucket < nf_conntrack_htable_size;
 	if (valid)
 		hlist_nulls_for_each_entry(h, n, &nf_conntrack_hash[bucket],
@@ -533,7 +537,7 @@ static bool fcn_sweep_judge(const struct fcn_session *s,
 	if (READ_ONCE(m->life.state) >= FCN_DYING)
 		return true;
 	/* a stranger whom nobody answered does not hold a port */
-	return m == s->in && !s->answered && !fcn_mapping_accepts(m);
+	return m != s->out && !s->answered && !fcn_mapping_accepts(m);
 }
 
 static bool fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * nat_core.c - the module: its life cycle, the state of each namespace, the
+ * The module: its life cycle, the state of each namespace, the
  * hooks, and the policy which flow is ours and in which direction.
  *
  * nf_nat calls its hooks for the first packet of a connection only, in the
@@ -52,10 +52,10 @@ struct fcn_net *fcn_net(const struct net *net)
 
 /* Counters. */
 
+#define FCN_STAT_NAME(name)	#name
+
 const char *const fcn_stat_names[] = {
-#define X(name) #name,
-	FCN_STATS(X)
-#undef X
+	FCN_STATS(FCN_STAT_NAME),
 };
 
 u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat)
@@ -412,10 +412,6 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	from = fcn_opener(fn, conf, ct, &to->key.ext, to->ifindex);
 	if (IS_ERR(from))
 		return fcn_refuse_opener(fn, PTR_ERR(from));
-	/* both directions of such a session would have the same tuple */
-	if (from == to)
-		return fcn_drop(fn, FCN_STAT_drop_hairpin_self);
-
 	switch (fcn_ct_map_hairpin(fn, ct, to, from)) {
 	case 0:
 		fcn_stat_inc(fn, FCN_STAT_flows_hairpin);

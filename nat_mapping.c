@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * nat_mapping.c - the mapping table.
+ * The mapping table.
  *
  * Owns the mappings and both ways to find one: by inside endpoint in a
  * resizable hash with a secret key, by outside endpoint in the port pool of

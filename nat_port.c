@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * nat_port.c - external ports.
+ * External ports.
  *
  * Owns the pools: one for each external address and protocol, made when the
  * first mapping wants it and freed when the last has gone.  A pool knows which

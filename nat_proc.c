@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * nat_proc.c - /proc/net/fullcone_nat.
+ * /proc/net/fullcone_nat.
  *
  *	mappings	a line for each mapping; takes commands
  *	sessions	a line for each session, read from conntrack
@@ -251,7 +251,7 @@ static void fcn_show_session(struct seq_file *seq, const struct nf_conn *ct,
 			     const struct fcn_session *s,
 			     const struct fcn_mapping *m)
 {
-	bool in = m == s->in;
+	bool in = m != s->out;
 	const struct nf_conntrack_tuple *tuple;
 
 	/* how the inside sees its peer */
@@ -274,7 +274,7 @@ static void fcn_sessions_visit(const struct nf_conn *ct, void *data)
 		return;
 	if (s.out)
 		fcn_show_session(page->seq, ct, &s, s.out);
-	if (s.in)
+	if (s.in && s.in != s.out)
 		fcn_show_session(page->seq, ct, &s, s.in);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * nat_timewait.c - lifetimes.
+ * Lifetimes.
  *
  * The first half are predicates on plain values: in which phase a session is,
  * how long it has been idle, what it gives its mapping, what becomes of the
@@ -277,8 +277,11 @@ void fcn_life_settle(struct fcn_life *life, u32 spoken)
  */
 u32 fcn_life_deadline(const struct fcn_life *life)
 {
-	return max(max(READ_ONCE(life->pushed), READ_ONCE(life->hold)),
-		   max(READ_ONCE(life->est), READ_ONCE(life->lost)));
+	u32 end = READ_ONCE(life->pushed);
+
+	end = max(end, READ_ONCE(life->hold));
+	end = max(end, READ_ONCE(life->est));
+	return max(end, READ_ONCE(life->lost));
 }
 
 /* The clock. */

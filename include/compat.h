@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * compat.h - kernel differences, and nothing else.
+ * Kernel differences, and nothing else.
  *
  * The rest of the module is written for the newest interfaces; what an older
  * or newer kernel spells differently is mended here.  The FCN_HAVE_* symbols
@@ -70,9 +70,9 @@ fcn_tcp_listener(struct net *net, __be32 daddr, u16 port, int dif)
 
 /* 6.11: sysctl handlers do not write to their table entry */
 #ifdef FCN_HAVE_CONST_CTL_TABLE
-typedef const struct ctl_table fcn_ctl_table;
+#define fcn_ctl_table const struct ctl_table
 #else
-typedef struct ctl_table fcn_ctl_table;
+#define fcn_ctl_table struct ctl_table
 #endif
 
 /* 6.6: tables come with a size, and later without an empty last entry */

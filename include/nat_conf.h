@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nat_conf.h - what the owner has asked for: the knobs of a namespace.
+ * What the owner has asked for: the knobs of a namespace.
  */
 #ifndef _FULLCONE_NAT_CONF_H
 #define _FULLCONE_NAT_CONF_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nat_conntrack.h - conntrack as we see it: decisions applied to an entry, and
+ * Conntrack as we see it: decisions applied to an entry, and
  * what entries say about their mappings.
  */
 #ifndef _FULLCONE_NAT_CONNTRACK_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nat_core.h - the state of a network namespace, and its life cycle.
+ * The state of a network namespace, and its life cycle.
  */
 #ifndef _FULLCONE_NAT_CORE_H
 #define _FULLCONE_NAT_CORE_H
@@ -22,35 +22,34 @@ struct fcn_conf;
 struct proc_dir_entry;
 
 /* Every counter of a namespace: procfs prints them by these names. */
-#define FCN_STATS(X)		\
-	X(mappings_created)	\
-	X(mappings_adopted)	\
-	X(mappings_expired)	\
-	X(mappings_ended)	\
-	X(flows_out)		\
-	X(flows_in)		\
-	X(flows_in_passed)	\
-	X(flows_hairpin)	\
-	X(flows_masqueraded)	\
-	X(strays_killed)	\
-	X(sessions_unanswered)	\
-	X(sessions_prolonged)	\
-	X(sessions_ended)	\
-	X(drop_no_port)		\
-	X(drop_max_mappings)	\
-	X(drop_no_memory)	\
-	X(drop_no_address)	\
-	X(drop_out_conflict)	\
-	X(drop_in_conflict)	\
-	X(drop_in_draining)	\
-	X(drop_in_holddown)	\
-	X(drop_in_dying)	\
-	X(drop_hairpin_self)
+#define FCN_STATS(X)			\
+	X(mappings_created),		\
+	X(mappings_adopted),		\
+	X(mappings_expired),		\
+	X(mappings_ended),		\
+	X(flows_out),			\
+	X(flows_in),			\
+	X(flows_in_passed),		\
+	X(flows_hairpin),		\
+	X(flows_masqueraded),		\
+	X(strays_killed),		\
+	X(sessions_unanswered),		\
+	X(sessions_prolonged),		\
+	X(sessions_ended),		\
+	X(drop_no_port),		\
+	X(drop_max_mappings),		\
+	X(drop_no_memory),		\
+	X(drop_no_address),		\
+	X(drop_out_conflict),		\
+	X(drop_in_conflict),		\
+	X(drop_in_draining),		\
+	X(drop_in_holddown),		\
+	X(drop_in_dying)
+
+#define FCN_STAT_ID(name)	FCN_STAT_##name
 
 enum fcn_stat {
-#define X(name) FCN_STAT_##name,
-	FCN_STATS(X)
-#undef X
+	FCN_STATS(FCN_STAT_ID),
 	FCN_STAT_COUNT,
 };
 
@@ -115,7 +114,7 @@ struct fcn_wan {
 struct fcn_net {
 	struct net			*net;
 
-	struct mutex			mutex;
+	struct mutex			mutex;	/* protects up to @table */
 	struct fcn_conf __rcu		*conf;
 	struct list_head		wans;
 	bool				hooked;

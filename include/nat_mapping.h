@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nat_mapping.h - the mapping table.
+ * The mapping table.
  */
 #ifndef _FULLCONE_NAT_MAPPING_H
 #define _FULLCONE_NAT_MAPPING_H

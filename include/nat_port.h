@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nat_port.h - external ports: who owns which, and which may be handed out.
+ * External ports: who owns which, and which may be handed out.
  */
 #ifndef _FULLCONE_NAT_PORT_H
 #define _FULLCONE_NAT_PORT_H
@@ -15,7 +15,7 @@ struct net;
 
 #define FCN_PORTS	65536	/* also: ICMP query ids */
 #define FCN_CHUNK_BITS	8
-#define FCN_CHUNK_PORTS	(1 << FCN_CHUNK_BITS)
+#define FCN_CHUNK_PORTS	256	/* 2 to the power of FCN_CHUNK_BITS */
 #define FCN_CHUNKS	(FCN_PORTS / FCN_CHUNK_PORTS)
 #define FCN_RANGES_MAX	64	/* bounds every search for a port */
 
@@ -72,7 +72,7 @@ struct fcn_pool {
 	u32			id;
 	struct list_head	list;
 
-	spinlock_t		lock;
+	spinlock_t		lock;	/* protects what follows */
 	unsigned int		used;
 	bool			dead;
 	DECLARE_BITMAP(full, FCN_CHUNKS);
@@ -91,7 +91,7 @@ struct fcn_pool {
 struct fcn_pools {
 	struct rhashtable	table;
 	struct list_head	list;
-	spinlock_t		lock;
+	spinlock_t		lock;	/* protects @list and @next_id */
 	u32			next_id;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nat_proc.h - /proc/net/fullcone_nat.
+ * /proc/net/fullcone_nat.
  */
 #ifndef _FULLCONE_NAT_PROC_H
 #define _FULLCONE_NAT_PROC_H

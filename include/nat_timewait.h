@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nat_timewait.h - lifetimes: what keeps a mapping, and for how long.
+ * Lifetimes: what keeps a mapping, and for how long.
  *
  * Deadlines are in seconds of ktime_get_seconds(), rounded up; what conntrack
  * says is in jiffies.
