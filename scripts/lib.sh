@@ -1,0 +1,370 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Functions shared by the scripts: messages, packages of the machine's own
+# distribution, and stock kernels unpacked beside each other in a cache.
+#
+# To be sourced by bash with "set -euo pipefail" in effect. Nothing here installs
+# a kernel or its headers on the machine.
+
+FULLCONE_CACHE=${FULLCONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/fullcone_nat}
+export FULLCONE_CACHE
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+die() {
+	say "${0##*/}: $*"
+	exit 1
+}
+
+# quietly LOGNAME COMMAND...: output goes to a log, and is seen when COMMAND fails.
+quietly() {
+	local log=$FULLCONE_CACHE/log/$1.log
+
+	shift
+	mkdir -p "${log%/*}"
+	if "$@" >"$log" 2>&1 </dev/null; then
+		return 0
+	fi
+	say "failed: $*"
+	tail -n 20 "$log" >&2
+	say "(all of it in $log)"
+	return 1
+}
+
+installed() {
+	[[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+# need PACKAGE...: install what is missing.
+need() {
+	local missing=() package
+
+	command -v apt-get dpkg-query >/dev/null ||
+		die "these scripts get what they need with apt, which is not here"
+	for package in "$@"; do
+		installed "$package" || missing+=("$package")
+	done
+	(( ${#missing[@]} )) || return 0
+
+	(( EUID == 0 )) ||
+		die "not installed: ${missing[*]} (install them, or run this as root)"
+	say "installing ${missing[*]}"
+	# The lists may be absent, as in a fresh container, or too old.
+	apt_install "${missing[@]}" 2>/dev/null ||
+		{ apt_update && apt_install "${missing[@]}"; } ||
+		die "could not install ${missing[*]}"
+}
+
+apt_install() {
+	DEBIAN_FRONTEND=noninteractive quietly apt-install \
+		apt-get install --yes --no-install-recommends "$@"
+}
+
+# The machine's own lists, once for a script and those it starts.
+apt_update() {
+	[[ ! ${FULLCONE_APT_UPDATED:-} ]] || return 0
+	(( EUID == 0 )) || die "apt's package lists are too old to use: run this as root"
+	quietly apt-update apt-get update || return 1
+	export FULLCONE_APT_UPDATED=1
+}
+
+#
+# Stock kernels
+#
+# kernel_fetch, kernel_renew and kernel_cached set, for the kernel asked for:
+#
+#	KERNEL_DIR	the unpacked packages
+#	KERNEL_RELEASE	what uname -r says in it, such as 6.1.0-56-amd64
+#	KERNEL_IMAGE	vmlinuz
+#	KERNEL_MODULES	lib/modules/$KERNEL_RELEASE
+#	KERNEL_BUILD	the build tree, for make -C
+#
+
+# kernel_fetch [VERSION]: the one in the cache, or the newest there is. A version
+# stays the same kernel until it is renewed: what is built for it has to fit.
+kernel_fetch() {
+	local version=${1:-stock} lock
+
+	kernel_cached "$version" && return 0
+	mkdir -p "$FULLCONE_CACHE/kernels"
+	exec {lock}>"$FULLCONE_CACHE/kernels/lock"
+	flock "$lock"
+	# Another script may have fetched it while this one waited.
+	kernel_cached "$version" || kernel_from_archive "$version"
+	exec {lock}>&-
+}
+
+# kernel_renew [VERSION]: the newest there is
+kernel_renew() {
+	local version=${1:-stock} lock
+
+	mkdir -p "$FULLCONE_CACHE/kernels"
+	exec {lock}>"$FULLCONE_CACHE/kernels/lock"
+	flock "$lock"
+	kernel_choose_archive "$version"
+	"$KERNEL_UPDATE" || die "could not renew the package lists"
+	kernel_from_archive "$version"
+	exec {lock}>&-
+}
+
+# kernel_cached VERSION: fails if it has not been fetched
+kernel_cached() {
+	local link
+
+	link=$FULLCONE_CACHE/kernels/$(kernel_suite "$1") || exit 1
+	[[ -e $link/complete ]] || return 1
+	kernel_names "$(readlink "$link")"
+}
+
+kernel_from_archive() {
+	kernel_choose_archive "$1"
+	# What an old list names may be gone from the archive: ask for a new one.
+	kernel_have || { "$KERNEL_UPDATE" && kernel_have; } ||
+		die "could not fetch the $1 kernel"
+	ln -sfn "${KERNEL_DIR##*/}" "$FULLCONE_CACHE/kernels/$(kernel_suite "$1")"
+}
+
+# The release of the distribution that has this version.
+kernel_suite() {
+	case $1 in
+	stock)	os_release VERSION_CODENAME ;;
+	5.10)	echo bullseye ;;
+	6.1)	echo bookworm ;;
+	6.12)	echo trixie ;;
+	*)	die "no kernel '$1': there are stock, 5.10, 6.1 and 6.12" ;;
+	esac
+}
+
+kernel_have() {
+	kernel_resolve && { kernel_unpacked || kernel_download; }
+}
+
+# Where the packages of a version come from: KERNEL_APT, options for apt, and
+# KERNEL_META, the packages which depend on the newest kernel of that version.
+kernel_choose_archive() {
+	local version=$1 suite
+
+	suite=$(kernel_suite "$version")
+	KERNEL_META=(linux-image-amd64 linux-headers-amd64)
+	KERNEL_UPDATE=apt_update
+	# A package cache of our own: some machines are told to keep none, and
+	# then every question to apt takes a second.
+	mkdir -p "$FULLCONE_CACHE/apt/$suite"
+	KERNEL_APT=(
+		-o Dir::Cache="$FULLCONE_CACHE/apt/$suite"
+		-o Dir::Cache::pkgcache=pkgcache.bin
+		-o Dir::Cache::srcpkgcache=srcpkgcache.bin
+	)
+	if [[ $version == stock && $(os_release ID) == ubuntu ]]; then
+		KERNEL_META=(linux-image-generic linux-headers-generic)
+	elif [[ $suite != "$(os_release VERSION_CODENAME)" ]]; then
+		kernel_foreign_archive "$version" "$suite"
+	fi
+}
+
+os_release() {
+	sed -n "s/^$1=\"\\?\\([^\"]*\\)\"\\?\$/\\1/p" /etc/os-release
+}
+
+# Another Debian release from the mirrors this machine uses already. The lists
+# are kept apart: its own must not come to offer packages of that release.
+kernel_foreign_archive() {
+	local version=$1 suite=$2 apt=$FULLCONE_CACHE/apt/$2 main security
+	local key='signed-by=/usr/share/keyrings/debian-archive-keyring.gpg'
+
+	main=$(debian_mirror Debian)
+	if [[ ! $main ]]; then
+		apt_update
+		main=$(debian_mirror Debian)
+	fi
+	[[ $main ]] ||
+		die "kernel $version is Debian's, and apt has no Debian mirror configured here"
+	security=$(debian_mirror Debian-Security)
+	need debian-archive-keyring
+
+	mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+	: >"$apt/status"
+	cat >"$apt/sources.list" <<-END
+		deb [$key] $main $suite main
+		deb [$key] ${security:-${main%/}-security} $suite-security main
+	END
+	KERNEL_UPDATE=kernel_foreign_update
+	KERNEL_APT+=(
+		-o Dir::Etc::SourceList="$apt/sources.list"
+		-o Dir::Etc::SourceParts=/dev/null
+		-o Dir::Etc::Preferences=/dev/null
+		-o Dir::Etc::PreferencesParts=/dev/null
+		-o Dir::State::Lists="$apt/lists"
+		-o Dir::State::Status="$apt/status"
+		-o APT::Sandbox::User=
+	)
+}
+
+# shellcheck disable=SC2016 # the variables are apt's
+debian_mirror() {
+	apt-get indextargets --format '$(LABEL) $(SITE)' 'Created-By: Packages' |
+		awk -v label="$1" '$1 == label { print $2; exit }'
+}
+
+kernel_foreign_update() {
+	quietly apt-update apt-get "${KERNEL_APT[@]}" update
+}
+
+# Find the packages, and the folder they are or will be unpacked in.
+kernel_resolve() {
+	local image
+
+	kernel_packages
+	image=$(printf '%s\n' "${KERNEL_PACKAGES[@]}" | grep '^linux-image-[0-9]') || return 1
+	kernel_names "${image#linux-image-}_$(package_version "$image")"
+}
+
+# The names of what is in a folder of the cache, RELEASE_PACKAGEVERSION.
+# shellcheck disable=SC2034 # they are for the scripts which source this
+kernel_names() {
+	KERNEL_DIR=$FULLCONE_CACHE/kernels/$1
+	KERNEL_RELEASE=${1%_*}
+	KERNEL_IMAGE=$KERNEL_DIR/boot/vmlinuz-$KERNEL_RELEASE
+	KERNEL_MODULES=$KERNEL_DIR/lib/modules/$KERNEL_RELEASE
+	KERNEL_BUILD=$KERNEL_DIR/usr/src/linux-headers-$KERNEL_RELEASE
+}
+
+# Follow the metapackages' dependencies through the kernel's own packages.
+kernel_packages() {
+	local found=("${KERNEL_META[@]}") package
+
+	KERNEL_PACKAGES=()
+	while (( ${#found[@]} )); do
+		mapfile -t found < <(kernel_dependencies "${found[@]}")
+		for package in "${!found[@]}"; do
+			if [[ " ${KERNEL_PACKAGES[*]} " == *" ${found[package]} "* ]]; then
+				unset "found[package]"
+			else
+				KERNEL_PACKAGES+=("${found[package]}")
+			fi
+		done
+	done
+}
+
+# Of alternatives ("|Depends") the first is the one wanted.
+kernel_dependencies() {
+	apt-cache "${KERNEL_APT[@]}" depends "$@" 2>/dev/null |
+		awk '
+			/Depends: linux-(image|modules|modules-extra|headers|kbuild)-[0-9]/ &&
+				!alternative && !seen[$2]++ { print $2 }
+			{ alternative = /\|Depends:/ }'
+}
+
+package_version() {
+	apt-cache "${KERNEL_APT[@]}" policy "$1" | awk '$1 == "Candidate:" { print $2 }'
+}
+
+kernel_unpacked() {
+	[[ -e $KERNEL_DIR/complete ]]
+}
+
+# Unpacked beside its place and then moved, so that what is there is whole.
+kernel_download() {
+	local new
+
+	say "fetching kernel $KERNEL_RELEASE"
+	need kmod
+	new=$(mktemp -d "$FULLCONE_CACHE/kernels/new.XXXXXX")
+	if ! kernel_unpack "$new"; then
+		rm -rf "$new"
+		return 1
+	fi
+	rm -rf "$KERNEL_DIR"
+	mv "$new" "$KERNEL_DIR"
+}
+
+# Called where "set -e" does not work, so every step is asked for its result.
+kernel_unpack() {
+	local new=$1 package
+
+	(cd "$new" && quietly kernel-download \
+		apt-get "${KERNEL_APT[@]}" download "${KERNEL_PACKAGES[@]}") || return 1
+	for package in "$new"/*.deb; do
+		dpkg -x "$package" "$new" && rm "$package" || return 1
+	done
+	kernel_arrange "$new" && chmod 755 "$new" && touch "$new/complete"
+}
+
+# The packages expect to be installed under /. Make them work where they are.
+kernel_arrange() {
+	local root=$1 build=$1/usr/src/linux-headers-$KERNEL_RELEASE
+
+	# Newer releases ship /usr/lib/modules, older ones /lib/modules.
+	if [[ -d $root/lib/modules ]]; then
+		mv "$root/lib/modules" "$root/usr/lib/"
+		rmdir "$root/lib"
+	fi
+	ln -s usr/lib "$root/lib"
+	rm -f "$root/lib/modules/$KERNEL_RELEASE/"{build,source}
+
+	if [[ ! -L $build/Makefile ]]; then
+		sed -i "s|/usr/src/|$KERNEL_DIR/usr/src/|" "$build/Makefile"
+	fi
+	# Debian names the compiler of the kernel's own release.
+	if [[ -e $build/.kernelvariables ]]; then
+		sed -i 's/gcc-[0-9]\+$/gcc/' "$build/.kernelvariables"
+	fi
+	# What only a newer gcc knows has an older equivalent; type information would
+	# need pahole.
+	sed -i -e '/^CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=/d' \
+		-e '/^CONFIG_DEBUG_INFO_BTF_MODULES=/d' "$build/include/config/auto.conf"
+	kernel_borrow_libc "$root" || return 1
+	depmod -b "$root" "$KERNEL_RELEASE"
+}
+
+# A newer release's build tools ask for that release's C library: let them have it.
+kernel_borrow_libc() {
+	local root=$1 lib=usr/lib/x86_64-linux-gnu tool tools
+
+	mapfile -t tools < <(find "$root"/usr/lib/linux-kbuild-* -type f -perm -u+x 2>/dev/null |
+		while read -r tool; do
+			! ldd "$tool" 2>&1 | grep -q "\`GLIBC_.* not found" || printf '%s\n' "$tool"
+		done)
+	(( ${#tools[@]} )) || return 0
+
+	(cd "$root" && quietly libc-download \
+		apt-get "${KERNEL_APT[@]}" download libc6) || return 1
+	dpkg -x "$root"/libc6_*.deb "$root/libc" && rm "$root"/libc6_*.deb || return 1
+	for tool in "${tools[@]}"; do
+		mv "$tool" "$tool.bin"
+		cat >"$tool" <<-END
+			#!/bin/sh
+			exec "$KERNEL_DIR/libc/$lib/ld-linux-x86-64.so.2" --library-path \\
+				"$KERNEL_DIR/libc/$lib:/$lib:/lib/x86_64-linux-gnu" "\$0.bin" "\$@"
+		END
+		chmod 755 "$tool"
+	done
+}
+
+#
+# The module
+#
+
+# module_copy NAME: a copy of its sources in the cache; prints the folder. Several
+# kernels can be built for at once, and the work tree stays as it is.
+module_copy() {
+	local copy=$FULLCONE_CACHE/build/$1
+	local tree=${BASH_SOURCE[0]%/*}/..
+
+	mkdir -p "$copy"
+	rm -rf "${copy:?}"/*
+	(cd "$tree" && cp -r Kbuild VERSION ./*.c include selftests "$copy")
+	find "$copy" -name '*.mod.c' -delete
+	printf '%s\n' "$copy"
+}
+
+# module_build FOLDER [MAKE-ARGUMENT...]: for the kernel that was fetched last
+module_build() {
+	local folder=$1
+
+	shift
+	make -C "$KERNEL_BUILD" M="$folder" CC=gcc "$@" modules
+}
