@@ -206,7 +206,7 @@ kernel_foreign_archive() {
 # shellcheck disable=SC2016 # the variables are apt's
 debian_mirror() {
 	apt-get indextargets --format '$(LABEL) $(SITE)' 'Created-By: Packages' |
-		awk -v label="$1" '$1 == label { print $2; exit }'
+		awk -v label="$1" '$1 == label && !seen++ { print $2 }'
 }
 
 kernel_foreign_update() {
@@ -326,7 +326,7 @@ kernel_borrow_libc() {
 
 	mapfile -t tools < <(find "$root"/usr/lib/linux-kbuild-* -type f -perm -u+x 2>/dev/null |
 		while read -r tool; do
-			! ldd "$tool" 2>&1 | grep -q "\`GLIBC_.* not found" || printf '%s\n' "$tool"
+			[[ $(ldd "$tool" 2>&1) != *GLIBC_*"not found"* ]] || printf '%s\n' "$tool"
 		done)
 	(( ${#tools[@]} )) || return 0
 
