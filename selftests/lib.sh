@@ -1,0 +1,602 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the tests share: verdicts in KTAP, a home network in namespaces, the
+# module, a firewall. Sourced by each test; a test ends with "finish".
+#
+# A test that could not fail proves nothing: FULLCONE_STANDIN=masquerade runs it
+# with a MASQUERADE rule in the module's place, and whatever tells the two apart
+# must then say "not ok".
+
+set -u
+
+export LC_ALL=C
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+FULLCONE_KO=${FULLCONE_KO:-$HERE/../fullcone_nat.ko}
+FULLCONE_STANDIN=${FULLCONE_STANDIN:-}
+TMP=$(mktemp -d "${TMPDIR:-/tmp}/fullcone.XXXXXX") || exit 1
+
+# -- verdicts ------------------------------------------------------------------
+
+tests=0
+failures=0
+finished=
+
+note() {
+	local line
+	while IFS= read -r line; do
+		printf '# %s\n' "$line"
+	done <<<"$*"
+}
+
+pass() {
+	printf 'ok %d %s\n' $((++tests)) "$1"
+}
+
+# fail DESCRIPTION [DETAIL...]
+fail() {
+	printf 'not ok %d %s\n' $((++tests)) "$1"
+	((++failures))
+	shift
+	for detail; do
+		note "$detail"
+	done
+	return 1
+}
+
+skip() {
+	printf 'ok %d %s # SKIP %s\n' $((++tests)) "$1" "$2"
+}
+
+# The whole test can't be run here: $* names what is missing.
+skip_all() {
+	printf '1..0 # SKIP %s\n' "$*"
+	finished=skip
+	exit 4
+}
+
+# The test can't go on.
+bail_out() {
+	printf 'Bail out! %s\n' "$*"
+	exit 1
+}
+
+# expect_is DESCRIPTION EXPECTED SEEN
+expect_is() {
+	if [[ $3 == "$2" ]]; then
+		pass "$1"
+	else
+		fail "$1" "expected: $2" "seen:     $3"
+	fi
+}
+
+# expect_other_endpoint DESCRIPTION NOT-EXPECTED SEEN: an endpoint, and not that
+# one
+expect_other_endpoint() {
+	if [[ $3 =~ ^[0-9.]+:[0-9]+$ && $3 != "$2" ]]; then
+		pass "$1"
+	else
+		fail "$1" "expected: an endpoint other than $2" "seen:     $3"
+	fi
+}
+
+# expect_match DESCRIPTION EXTENDED-REGEX TEXT
+expect_match() {
+	if [[ $3 =~ $2 ]]; then
+		pass "$1"
+	else
+		fail "$1" "expected: $2" "seen:     $3"
+	fi
+}
+
+# expect DESCRIPTION COMMAND...: the command succeeds
+expect() {
+	local desc=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		pass "$desc"
+	else
+		fail "$desc" "expected to succeed: $*" "seen: ${out:-status not 0}"
+	fi
+}
+
+# expect_not DESCRIPTION COMMAND...: the command fails
+expect_not() {
+	local desc=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		fail "$desc" "expected to fail: $*" "seen: ${out:-status 0}"
+	else
+		pass "$desc"
+	fi
+}
+
+# expect_logged DESCRIPTION NAME REGEX: the output of a started command gets
+# such a line
+expect_logged() {
+	if wait_for 30 logged "$2" "$3"; then
+		pass "$1"
+	else
+		fail "$1" "expected: $3" "seen by $2:" "$(tail -n 20 "$TMP/$2")"
+	fi
+}
+
+# expect_unlogged DESCRIPTION NAME REGEX: right now it has none; make sure first
+# that something later has arrived
+expect_unlogged() {
+	if logged "$2" "$3"; then
+		fail "$1" "expected no: $3" "seen by $2:" "$(grep -E -- "$3" "$TMP/$2")"
+	else
+		pass "$1"
+	fi
+}
+
+finish() {
+	finished=yes
+	exit
+}
+
+# -- waiting -------------------------------------------------------------------
+
+# wait_for SECONDS PREDICATE...: succeeds as soon as the predicate does. The
+# time is a bound for a machine that hangs, not an opinion about speed: under
+# emulation everything may take a hundred times longer.
+wait_for() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < deadline)) || return 1
+		sleep 0.05
+	done
+}
+
+# logged NAME REGEX
+logged() {
+	grep -Eq -- "$2" "$TMP/$1"
+}
+
+# logged_times NAME REGEX COUNT: at least so many lines
+logged_times() {
+	(($(grep -Ec -- "$2" "$TMP/$1") >= $3))
+}
+
+# -- begin and end -------------------------------------------------------------
+
+declare -A pids=()		# started commands by name
+declare -A ADDR=()		# a namespace's address
+namespaces=()
+exit_commands=()
+we_loaded=
+marker="fullcone selftest $$ $RANDOM: ${0##*/}"
+# Out-of-tree modules taint by being loaded; what counts is 7, "died", and 9,
+# "warned".
+taint_mask=$((1 << 7 | 1 << 9))
+taint_before=0
+
+begin() {
+	trap cleanup EXIT
+	trap 'exit 1' INT TERM
+	printf 'KTAP version 1\n'
+	[[ $EUID == 0 ]] || skip_all "needs root"
+	build_helpers
+	need_tools ip nft
+	taint_before=$(($(cat /proc/sys/kernel/tainted) & taint_mask))
+	echo "$marker" 2>/dev/null >/dev/kmsg
+}
+
+build_helpers() {
+	local source
+	for source in "$HERE"/*.c; do
+		[[ ${source%.c} -nt $source && ${source%.c} -nt $HERE/helper.h ]] && continue
+		make -s -C "$HERE" all >&2 || bail_out "the helpers can't be built"
+		return
+	done
+}
+
+kernel_complaints() {
+	# The marker may have been pushed out of the buffer: then all that is
+	# left is new.
+	dmesg | awk -v marker="$marker" '{ line[++n] = $0 } index($0, marker) { n = 0 }
+		END { for (i = 1; i <= n; i++) print line[i] }' |
+		grep -E 'WARNING:|BUG[: ]|Oops|general protection|KASAN|UBSAN|suspicious RCU|possible .*deadlock'
+}
+
+cleanup() {
+	local status=$? ns found
+	trap - EXIT INT TERM
+
+	for ns in ${exit_commands[@]+"${exit_commands[@]}"}; do
+		$ns
+	done
+	for ns in "${!pids[@]}"; do
+		stop "$ns"
+	done
+	for ns in ${namespaces[@]+"${namespaces[@]}"}; do
+		ip netns del "$ns" 2>/dev/null
+	done
+	if [[ -n $we_loaded ]] && ! found=$(rmmod fullcone_nat 2>&1); then
+		fail "the module can be removed" "$found"
+	fi
+	if [[ $finished == skip ]]; then
+		rm -rf "$TMP"
+		exit 4
+	fi
+
+	if ((($(cat /proc/sys/kernel/tainted) & taint_mask) != taint_before)); then
+		fail "the kernel did not complain" \
+			"taint is $(cat /proc/sys/kernel/tainted)" "$(kernel_complaints)"
+	elif found=$(kernel_complaints 2>/dev/null); then
+		fail "the kernel did not complain" "$found"
+	else
+		pass "the kernel did not complain"
+	fi
+	if [[ -z $finished ]]; then
+		fail "the test came to its end" "it stopped with status $status"
+	fi
+	printf '1..%d\n' "$tests"
+	rm -rf "$TMP"
+	exit $((failures != 0))
+}
+
+# at_exit COMMAND: cleanup runs it first
+at_exit() {
+	exit_commands+=("$1")
+}
+
+need_tools() {
+	local tool
+	for tool; do
+		command -v "$tool" >/dev/null || skip_all "needs $tool"
+	done
+}
+
+# -- namespaces and commands in them -------------------------------------------
+
+# new_ns VARIABLE NAME: makes a namespace with a random name and puts that into
+# VARIABLE
+new_ns() {
+	local ns
+	ns="fc-$2-$(mktemp -u XXXXXX)"
+	ip netns add "$ns" || bail_out "can't make a namespace"
+	namespaces+=("$ns")
+	printf -v "$1" '%s' "$ns"
+	# A namespace may inherit what the machine has set for itself.
+	set_sysctl "$ns" net.ipv6.conf.default.disable_ipv6=1 \
+		net.ipv6.conf.all.disable_ipv6=1 net.ipv4.conf.all.rp_filter=0 \
+		net.ipv4.conf.default.rp_filter=0 net.ipv4.icmp_ratelimit=0 \
+		net.ipv4.icmp_echo_ignore_all=0 net.ipv4.ip_forward=0
+	ip -n "$ns" link set lo up
+}
+
+# set_sysctl NS NAME=VALUE...: those the kernel does not have are passed over
+set_sysctl() {
+	# shellcheck disable=SC2016
+	ip netns exec "$1" sh -c 'for s; do
+		f=/proc/sys/$(echo "${s%%=*}" | tr . /)
+		[ ! -e "$f" ] || echo "${s#*=}" >"$f"
+	done' sh "${@:2}"
+}
+
+on() {
+	ip netns exec "$@"
+}
+
+# start NAME NS COMMAND...: runs it in the background, its output in $TMP/NAME,
+# and returns when it said "ready"
+start() {
+	launch "$@"
+	wait_for 60 logged "$1" '^ready' || bail_out "$1 did not start: $(cat "$TMP/$1")"
+}
+
+# launch NAME NS COMMAND...: the same for a command that does not say when it is
+# ready
+launch() {
+	local name=$1 ns=$2
+	shift 2
+	stop "$name"
+	ip netns exec "$ns" "$@" >"$TMP/$name" 2>&1 </dev/null &
+	pids[$name]=$!
+}
+
+stop() {
+	[[ -n ${pids[$1]:-} ]] || return 0
+	kill "${pids[$1]}" 2>/dev/null
+	wait "${pids[$1]}" 2>/dev/null
+	unset "pids[$1]"
+}
+
+# watch NAME NS INTERFACE [FILTER...]: records packets, see sniff.c; look at
+# them with logged, expect_logged
+watch() {
+	start "$1" "$2" "$HERE/sniff" -n 0 "${@:3}"
+}
+
+# -- the home network ----------------------------------------------------------
+#
+#  x1 192.168.1.2 --+                                  +-- A 203.0.113.10, B 203.0.113.20 in srv
+#  x2 192.168.1.3 --+-- br0 192.168.1.1 [ r ] wan W ---+
+#  x3 192.168.1.4 --+                  203.0.113.1     +-- Z 203.0.113.30 in stranger
+#
+# Outside nobody has a route to 192.168.1.0/24: what leaves untranslated is seen
+# there and never answered. In r the ports of br0 are called x1, x2, x3; every
+# host's own interface is eth0.
+
+W=203.0.113.1
+A=203.0.113.10
+B=203.0.113.20
+Z=203.0.113.30
+LAN=192.168.1
+
+home_network() {
+	local i ns
+
+	new_ns R r
+	new_ns NET net
+	new_ns X1 x1
+	new_ns X2 x2
+	new_ns X3 x3
+	new_ns SRV srv
+	new_ns STRANGER z
+	ADDR=([$R]=$W [$X1]=$LAN.2 [$X2]=$LAN.3 [$X3]=$LAN.4 [$SRV]=$A [$STRANGER]=$Z)
+
+	ip -n "$R" -batch - <<-END || bail_out "no bridge or veth devices here"
+		link add br0 type bridge forward_delay 0
+		addr add $LAN.1/24 dev br0
+		link set br0 up
+		link add wan type veth peer name r netns $NET
+		addr add $W/24 dev wan
+		link set wan up
+	END
+	i=1
+	for ns in "$X1" "$X2" "$X3"; do
+		ip -n "$ns" -batch - <<-END
+			link add eth0 type veth peer name x$i netns $R
+			addr add ${ADDR[$ns]}/24 dev eth0
+			link set eth0 up
+			route add default via $LAN.1
+		END
+		ip -n "$R" link set x$((i++)) master br0 up
+	done
+
+	ip -n "$NET" -batch - <<-END
+		link add br0 type bridge forward_delay 0
+		link set br0 up
+		link set r master br0 up
+		link add srv type veth peer name eth0 netns $SRV
+		link set srv master br0 up
+		link add z type veth peer name eth0 netns $STRANGER
+		link set z master br0 up
+	END
+	ip -n "$SRV" -batch - <<-END
+		addr add $A/24 dev eth0
+		addr add $B/24 dev eth0
+		link set eth0 up
+	END
+	ip -n "$STRANGER" -batch - <<-END
+		addr add $Z/24 dev eth0
+		link set eth0 up
+	END
+	set_sysctl "$R" net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0
+
+	for ns in "$X1" "$X2" "$X3"; do
+		wait_for 60 answers "$ns" $LAN.1 || bail_out "$ns does not reach the router"
+	done
+	for i in $A $B $Z; do
+		wait_for 60 answers "$R" "$i" || bail_out "the router does not reach $i"
+	done
+}
+
+# answers NS ADDRESS: a ping gets through
+answers() {
+	ip netns exec "$1" "$HERE/icmpq" -t 1 ask "${ADDR[$1]}:1" "$2"
+}
+
+# Servers at A, B and Z, port 3000 and 3001: everyone who asks them is told the
+# endpoint they see.
+reflectors() {
+	start srv "$SRV" "$HERE/reflect" $A:3000 $A:3001 $B:3000 $B:3001
+	set_sysctl "$SRV" net.ipv4.icmp_echo_ignore_all=1
+	start srv-icmp "$SRV" "$HERE/icmpq" serve $A $B
+	start stranger "$STRANGER" "$HERE/reflect" $Z:3000 $Z:3001
+	set_sysctl "$STRANGER" net.ipv4.icmp_echo_ignore_all=1
+	start stranger-icmp "$STRANGER" "$HERE/icmpq" serve $Z
+}
+
+# own_endpoint NS PORT: "ADDR:PORT" as it is
+own_endpoint() {
+	case $2 in
+	*:*) echo "$2" ;;
+	*) echo "${ADDR[$1]}:$2" ;;
+	esac
+}
+
+# probe NS PROTO PORT DST...: sends from the namespace's PORT (ICMP: query id)
+# to each destination and prints for each the endpoint that it saw, or none,
+# refused, icmp T/C. DST is ADDR:PORT, for ICMP ADDR. PROBE_TIMEOUT: seconds, 10
+# by default.
+probe() {
+	local ns=$1 proto=$2 from
+	from=$(own_endpoint "$ns" "$3")
+	shift 3
+	if [[ $proto == icmp ]]; then
+		on "$ns" "$HERE/icmpq" -t "${PROBE_TIMEOUT:-10}" ask "$from" "$@"
+	else
+		on "$ns" "$HERE/probe" -t "${PROBE_TIMEOUT:-10}" "$proto" "$from" "$@"
+	fi
+}
+
+# endpoint NAME NS PROTO PORT [DST...]: as probe, but the socket stays and
+# answers whoever comes; $TMP/NAME has first the answers, then "ready", then a
+# line "from ADDR:PORT text" for each datagram or connection.
+endpoint() {
+	start "$1" "$2" "$HERE/probe" -k -t "${PROBE_TIMEOUT:-10}" "$3" \
+		"$(own_endpoint "$2" "$4")" "${@:5}"
+}
+
+# mapped NAME [N]: the Nth answer that a started endpoint got, the first by
+# default
+mapped() {
+	grep -v '^from' "$TMP/$1" | sed -n "${2:-1}p"
+}
+
+# seg NS ...: a handmade packet, see seg.c
+seg() {
+	ip netns exec "$1" "$HERE/seg" "${@:2}" || bail_out "can't send: $*"
+}
+
+# The kernel of a namespace shall not answer handmade TCP with resets. No
+# connection tracking is used for it.
+no_resets() {
+	on "$1" nft -f - <<-END || bail_out "can't keep $1 from resetting"
+		table ip noreset {
+			chain output {
+				type filter hook output priority raw; policy accept;
+				meta mark != 0x5e9 tcp flags & rst == rst drop
+			}
+		}
+	END
+}
+
+# -- the module ----------------------------------------------------------------
+
+module_loaded() {
+	[[ -d /proc/net/fullcone_nat ]]
+}
+
+need_module() {
+	local out name
+
+	if [[ -n $FULLCONE_STANDIN ]]; then
+		note "no module: $FULLCONE_STANDIN stands in"
+		return
+	fi
+	module_loaded && return
+	[[ -e $FULLCONE_KO ]] || skip_all "needs $FULLCONE_KO"
+	# insmod does not resolve dependencies
+	for name in nf_nat $(modinfo -F depends "$FULLCONE_KO" | tr , ' '); do
+		modprobe -q "$name" 2>/dev/null
+	done
+	if ! out=$(insmod "$FULLCONE_KO" 2>&1); then
+		fail "the module can be loaded" "$out" "$(dmesg 2>/dev/null | tail -n 5)"
+		finish
+	fi
+	we_loaded=yes
+	module_loaded || bail_out "the module is loaded but has no /proc/net/fullcone_nat"
+}
+
+# knob NAME VALUE: in the router
+knob() {
+	[[ -z $FULLCONE_STANDIN ]] || return 0
+	# shellcheck disable=SC2016
+	on "$R" sh -c 'echo "$2" >/proc/sys/net/fullcone_nat/"$1"' sh "$1" "$2"
+}
+
+# must_knob NAME VALUE: the test makes no sense without
+must_knob() {
+	knob "$@" || bail_out "can't set $1 to $2"
+}
+
+fullcone_on() {
+	if [[ $FULLCONE_STANDIN == masquerade ]]; then
+		masquerade nft
+	else
+		must_knob wan wan
+	fi
+}
+
+fullcone_off() {
+	must_knob wan ""
+}
+
+# state_of PROTO ADDR:PORT: the line of that inside endpoint in "mappings"
+state_of() {
+	on "$R" grep -F "proto=$1 int=$2 " /proc/net/fullcone_nat/mappings
+}
+
+# field NAME LINE: the value of NAME=value
+field() {
+	local word
+	for word in $2; do
+		if [[ $word == "$1="* ]]; then
+			echo "${word#*=}"
+			return
+		fi
+	done
+	return 1
+}
+
+# ext_of PROTO ADDR:PORT: its external endpoint according to procfs, empty
+# without a mapping
+ext_of() {
+	field ext "$(state_of "$1" "$2")"
+}
+
+# stat_of NAME: a counter of "stats", 0 where there is none
+stat_of() {
+	# shellcheck disable=SC2016
+	on "$R" awk -v name="$1" '$1 == name { n = $2 } END { print n + 0 }' \
+		/proc/net/fullcone_nat/stats
+}
+
+# flush_state: no mapping and no connection is left in the router
+flush_state() {
+	if [[ -z $FULLCONE_STANDIN ]]; then
+		on "$R" sh -c 'echo flush >/proc/net/fullcone_nat/mappings' ||
+			bail_out "can't flush the mappings"
+	fi
+	on "$R" conntrack -F >/dev/null 2>&1 || bail_out "can't flush the connections"
+}
+
+# -- rules of the router -------------------------------------------------------
+
+# masquerade nft|iptables: the rule that every router has already
+masquerade() {
+	case $1 in
+	nft)
+		on "$R" nft -f - <<-END || skip_all "needs masquerade in nftables"
+			table ip masq {
+				chain postrouting {
+					type nat hook postrouting priority srcnat; policy accept;
+					oifname "wan" masquerade
+				}
+			}
+		END
+		;;
+	iptables)
+		need_tools iptables
+		on "$R" iptables -t nat -A POSTROUTING -o wan -j MASQUERADE ||
+			skip_all "needs MASQUERADE in iptables"
+		;;
+	esac
+}
+
+masquerade_off() {
+	case $1 in
+	nft) on "$R" nft delete table ip masq ;;
+	iptables) on "$R" iptables -t nat -D POSTROUTING -o wan -j MASQUERADE ;;
+	esac
+}
+
+# firewall nft|iptables|none: the ready firewall files
+firewall() {
+	case $1 in
+	nft)
+		sed 's/^\(define wan *= *\).*/\1"wan"/' "$HERE/../scripts/firewall.nft" |
+			on "$R" nft -f - || bail_out "nft does not take firewall.nft"
+		;;
+	iptables)
+		need_tools iptables-restore
+		sed 's/ eth0 / wan /' "$HERE/../scripts/firewall.iptables" |
+			on "$R" iptables-restore || bail_out "iptables-restore does not take firewall.iptables"
+		;;
+	esac
+}
+
+# allow_in PROTO PORT: a service of the router itself, open to the outside;
+# needs "firewall nft"
+allow_in() {
+	on "$R" nft insert rule inet fullcone input "$1" dport "$2" accept ||
+		bail_out "can't open $1 port $2 of the router"
+}
+
+begin

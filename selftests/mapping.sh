@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# One inside endpoint has one external endpoint whoever it talks to, and no two
+# inside endpoints share one: also for those whose own port was taken already,
+# where plain MASQUERADE falls back to another port per destination.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need_module
+home_network
+fullcone_on
+firewall nft
+reflectors
+
+declare -a dst
+
+# to PROTO SERVER...: SERVER is A, B, Z or, on the other port, Aq, Bq; sets dst
+to() {
+	local proto=$1 s
+	dst=()
+	for s in "${@:2}"; do
+		local addr=${s%q} port=3000
+		[[ $s != *q ]] || port=3001
+		dst+=("${!addr}:$port")
+	done
+	[[ $proto != icmp ]] || dst=("${dst[@]%:*}")
+}
+
+agrees() {
+	[[ -z $FULLCONE_STANDIN ]] || return 0
+	expect_is "$1: procfs has the endpoint of $2 that the servers saw" \
+		"$3" "$(ext_of "$1" "$2")"
+}
+
+# The order that tells: the endpoint is kept by X1 in one direction, X2 got it
+# too in another, then X2 goes where X1 is.
+conflict_order() {
+	local proto=$1 port=$2 x1 first rest
+
+	to "$proto" A
+	x1=$(probe "$X1" "$proto" "$port" "${dst[@]}")
+	expect_is "$proto: X1 keeps its port" "$W:$port" "$x1"
+	to "$proto" B
+	first=$(probe "$X2" "$proto" "$port" "${dst[@]}")
+	expect_other_endpoint "$proto: X2 with the same port does not share X1's endpoint though it goes elsewhere" \
+		"$x1" "$first"
+	to "$proto" A Z B
+	[[ $proto == icmp ]] || to "$proto" A Z Aq Bq
+	rest=$(probe "$X2" "$proto" "$port" "${dst[@]}" | sort -u)
+	expect_is "$proto: X2 shows that same endpoint to everybody else" \
+		"$first" "$rest"
+	to "$proto" Z B
+	rest=$(probe "$X1" "$proto" "$port" "${dst[@]}" | sort -u)
+	expect_is "$proto: X1 still shows its own" "$x1" "$rest"
+	agrees "$proto" "$LAN.2:$port" "$x1"
+	agrees "$proto" "$LAN.3:$port" "$first"
+}
+
+# RFC 5780 4.3, all steps always, for the first, second and third host with one
+# port: no class may change by conflict.
+strict_5780() {
+	local proto=$1 port=$2 ns seen all=
+
+	for ns in "$X1" "$X2" "$X3"; do
+		to "$proto" A B Bq Z
+		seen=$(probe "$ns" "$proto" "$port" "${dst[@]}" | sort -u)
+		expect_match "$proto: host ${ADDR["$ns"]} shows one endpoint in all steps of RFC 5780" \
+			"^$W:[0-9]+\$" "$seen"
+		agrees "$proto" "${ADDR[$ns]}:$port" "$seen"
+		all+=$seen$'\n'
+	done
+	expect_is "$proto: the three hosts have three endpoints" \
+		3 "$(sort -u <<<"${all%$'\n'}" | wc -l)"
+}
+
+no_overloading() {
+	local proto=$1 port=$2 a b z
+
+	to "$proto" A B Z
+	a=$(probe "$X1" "$proto" "$port" "${dst[0]}")
+	b=$(probe "$X2" "$proto" "$port" "${dst[1]}")
+	z=$(probe "$X3" "$proto" "$port" "${dst[2]}")
+	expect_is "$proto: three hosts at three servers have three endpoints" 3 \
+		"$(printf '%s\n' "$a" "$b" "$z" | grep "^$W:" | sort -u | wc -l)"
+}
+
+port=4000
+for proto in udp tcp icmp; do
+	conflict_order $proto $((port++))
+	strict_5780 $proto $((port++))
+	no_overloading $proto $((port++))
+done
+
+finish

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run tests one after the other, as root, on the kernel at hand.
+#
+#	selftests/run.sh [--list] [--clock real|skip|all] [TEST...]
+#
+# Without names: all tests. Those that wait longer than two minutes say so by a
+# line "# clock: skip". "real", the default, leaves them out; "skip" runs only
+# them, as the virtual router does with its idle-skipping clock; "all" runs both,
+# on a real router an affair of hours. --list prints the names only. The last
+# line says how many points passed, failed and were skipped; the exit status is 1
+# if one failed, 4 if none was run.
+
+set -u
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+clock=real list_only=
+passed=0 failed=0 skipped=0
+
+if [[ ${1:-} == --list ]]; then
+	list_only=yes
+	shift
+fi
+if [[ ${1:-} == --clock ]]; then
+	clock=${2:?}
+	shift 2
+fi
+
+# Does the clock that was asked for suit this test?
+wanted() {
+	case $clock in
+	all) ;;
+	skip) grep -q '^# clock: skip$' "$1" ;;
+	*) ! grep -q '^# clock: skip$' "$1" ;;
+	esac
+}
+
+tests() {
+	local test
+
+	if ((!$#)); then
+		# the others are libraries, and this
+		mapfile -t list < <(grep -l '^finish$' "$here"/*.sh)
+		set -- "${list[@]}"
+	fi
+	for test; do
+		test=$here/$(basename "$test" .sh).sh
+		! wanted "$test" || printf '%s\n' "$test"
+	done
+}
+
+# One test, its points indented below a line of its own.
+run() {
+	local name out status
+
+	name=$(basename "$1" .sh)
+	printf '# %s\n' "$name"
+	out=$("$1" 2>&1)
+	status=$?
+	printf '%s\n' "$out" | sed 's/^/    /'
+
+	passed=$((passed + $(grep -c '^ok .*' <<<"$out") - $(grep -c '^ok .*# SKIP' <<<"$out")))
+	failed=$((failed + $(grep -c '^not ok' <<<"$out")))
+	skipped=$((skipped + $(grep -c '^ok .*# SKIP' <<<"$out")))
+	case $status in
+	0)
+		printf 'ok %s\n' "$name"
+		;;
+	4)
+		((skipped++))
+		printf 'ok %s # SKIP\n' "$name"
+		;;
+	*)
+		# died without a verdict: that is one too
+		grep -q '^not ok' <<<"$out" || ((failed++))
+		printf 'not ok %s\n' "$name"
+		;;
+	esac
+}
+
+mapfile -t list < <(tests "$@")
+if [[ $list_only ]]; then
+	for test in ${list[@]+"${list[@]##*/}"}; do
+		printf '%s\n' "$test"
+	done
+	exit
+fi
+for test in ${list[@]+"${list[@]}"}; do
+	run "$test"
+done
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+((failed == 0)) || exit 1
+((passed)) || exit 4

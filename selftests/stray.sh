@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# On a router without a firewall a stranger's packet to a port nobody has yet
+# leaves a connection of the router behind. It does not cost the inside host that
+# gets this port its endpoint, not even towards that stranger.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need_module
+need_tools conntrack
+home_network
+fullcone_on
+firewall none
+reflectors
+# The router stays silent too: a reset or an ICMP error would end the connection.
+on "$R" nft -f - <<-END || bail_out "can't silence the router"
+	table ip silence {
+		chain output {
+			type filter hook output priority raw; policy accept;
+			tcp flags & rst == rst drop
+			icmp type destination-unreachable drop
+		}
+	}
+END
+
+left_behind() {
+	on "$R" conntrack -L -p "$1" 2>/dev/null | grep -q "UNREPLIED.*dport=$2\|dport=$2 .*UNREPLIED"
+}
+
+stray() {
+	local proto=$1 port=$2 seen
+
+	# Reflectors answer at 3000, so the stranger's endpoint is one of them.
+	shift 2
+	seg "$STRANGER" "$proto" $Z:3000 "$W:$port" "$@"
+	# A SYN is answered with a reset that the rule drops: no reply either.
+	if ! wait_for 20 left_behind "$proto" "$port"; then
+		skip "$proto: the stray left a connection behind" "it left none"
+		return
+	fi
+	seen=$(probe "$X1" "$proto" "$port" $A:3000 $Z:3000 $Z:3001 | sort -u)
+	expect_match "$proto: X1 shows one endpoint to all, the stranger included" \
+		"^$W:[0-9]+\$" "$seen"
+}
+
+stray udp 5000
+stray tcp 5001 S
+
+finish
