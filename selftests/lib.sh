@@ -145,7 +145,11 @@ wait_for() {
 	local deadline=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		((SECONDS < deadline)) || return 1
+		if ((SECONDS >= deadline)); then
+			# the clock may have jumped since
+			"$@" >/dev/null 2>&1
+			return
+		fi
 		sleep 0.05
 	done
 }

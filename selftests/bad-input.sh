@@ -1,0 +1,254 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What can't be carried out is refused with a proper errno and changes nothing: knobs, module parameters, commands. And only
+# root may give any, or read who talks to whom.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/life-lib.sh
+. "$(dirname "$0")/life-lib.sh"
+
+need_module
+[[ -z $FULLCONE_STANDIN ]] || skip_all "needs the module"
+need_tools setpriv unshare
+silent_network
+
+knobs=/proc/sys/net/fullcone_nat
+state=/proc/net/fullcone_nat
+invalid="Invalid argument"
+
+# write_file FILE TEXT: in one write, as root of the router; prints what the system says
+write_file() {
+	printf %b "$2" | on "$R" dd of="$1" bs=64k iflag=fullblock conv=notrunc status=none 2>&1
+}
+
+# is_refused FILE TEXT ERROR: a regular expression
+is_refused() {
+	local out
+
+	out=$(write_file "$1" "$2")
+	[[ $out =~ :\ ($3)$ ]] || {
+		echo "seen: ${out:-no error}"
+		return 1
+	}
+}
+
+value() {
+	on "$R" cat "$knobs/$1"
+}
+
+# good KNOB TEXT [VALUE]: the value is taken; it reads as VALUE, as itself by default
+good() {
+	[[ -e $knobs/$1 ]] || return 0
+	write_file "$knobs/$1" "$2\n" >/dev/null
+	expect_is "$1 takes \"$2\"" "${3-$2}" "$(value "$1")"
+}
+
+# bad KNOB TEXT...: each is refused as invalid, and the old value stays
+bad() {
+	local knob=$1 text before seen
+
+	[[ -e $knobs/$knob ]] || return 0
+	before=$(value "$knob")
+	shift
+	# All in one go: what the system says to each, then the value.
+	# shellcheck disable=SC2016
+	on "$R" bash -c 'for text in "${@:2}"; do
+		printf %b "$text" | dd of="$1" bs=64k iflag=fullblock conv=notrunc status=none 2>&1 |
+			sed "s/.*: //" | tr "\n" " "
+		cat "$1"
+	done' bash "$knobs/$knob" "$@" >"$TMP/answers"
+	while IFS= read -r seen <&3; do
+		text=$1
+		shift
+		expect_is "$knob refuses \"${text:0:40}\" and keeps its value" "$invalid $before" "$seen"
+	done 3<"$TMP/answers"
+	expect_is "$knob has heard them all" 0 $#
+}
+
+# number KNOB LOWEST GOOD HIGHEST: what every number has in common
+number() {
+	[[ -e $knobs/$1 ]] || return 0
+	good "$1" "$2"
+	good "$1" "$4"
+	good "$1" "$3"
+	bad "$1" "\n" x "$3 x" "$3 $3" -1 "$((${2} - 1))" "$((${4} + 1))" 4294967296 99999999999999999999 "$3\\\\0" 1.5
+}
+
+week=604800
+numbers() {
+	number udp_timeout 120 300 $week
+	number udp_short_timeout 1 30 $week
+	number icmp_timeout 60 60 $week
+	number tcp_open_timeout 1 240 $week
+	number tcp_est_timeout 7440 7440 $week
+	number tcp_close_timeout 240 240 $week
+	number tcp_rst_timeout 1 240 $week
+	number port_holddown 0 120 $week
+	number port_holddown_max 0 4096 65536
+	number hairpin 0 1 1
+	number tcp_prolong 0 1 1
+	number udp_refresh_inbound 0 1 1
+	number guard 0 1 1
+	number port_parity 0 1 1
+	number log 0 1 1
+	number max_mappings 1 4096 2147483647
+}
+
+texts() {
+	local many
+
+	many=$(seq -s, 2000 2 3200)
+	good wan "wan other"
+	good wan "other,wan" "other wan"
+	bad wan wan/0 . .. 0123456789abcdef "wan other/1" "$many"
+	good wan wan
+	good order last
+	good order first
+	bad order "\n" middle "first last" FIRST
+	good exempt_mark 0x10/0xf0
+	good exempt_mark 0/0
+	bad exempt_mark "\n" x 1/ /1 1/x 2/1 1/1/1 0x100000000/1
+	good inside "10.0.0.0/8 192.168.1.0/24"
+	good inside "\n" ""
+	bad inside 10 10.0.0.0/33 10.0.0.1/8 10.0.0/8 10.0.0.0/ 10.0.0.0/8/8 fd00::/8 x
+	good protocols "udp"
+	good protocols "icmp udp" "udp icmp"
+	good protocols "udp tcp icmp"
+	bad protocols sctp "udp sctp" 17
+	good udp_short_ports "53 123"
+	bad udp_short_ports 0 65536 x 53-54 "53 x"
+	good ports "2000-3000,4000" "2000-3000,4000"
+	good ports "4000 2000-3000" "2000-3000,4000"
+	bad ports "\n" 0 65536 3000-2000 2000- -2000 "2000-3000 2500" x 1-2-3 "$many"
+	good ports 1024-65535
+	good reserved_ports "5000 6000-6001" "5000,6000-6001"
+	good reserved_ports "\n" ""
+	bad reserved_ports 0 65536 3000-2000 x "$many"
+	good mapping eim
+	good mapping apdm
+	good mapping eim
+	bad mapping "\n" x "eim apdm"
+	for many in filter_udp filter_tcp; do
+		good $many adf
+		good $many apdf
+		good $many eif
+		bad $many "\n" x "eif adf"
+	done
+	good reject drop
+	good reject admin-prohib
+	good reject host-unreach
+	bad reject "\n" x
+}
+
+# A value comes in one write, and not in too long a one.
+sizes() {
+	local before
+
+	before=$(value ports)
+	expect "a value longer than a knob takes is refused" \
+		is_refused $knobs/ports "$(printf '2000,%.0s' {1..300})2000" "$invalid"
+	expect_is "ports keeps its value" "$before" "$(value ports)"
+}
+
+commands() {
+	local text before
+
+	udp_out "$X1" $LAN.2:5000 $A:3000
+	expect_leaves "X1 has a mapping" $W:5000
+	before=$(on "$R" sed 's/ sessions=.*//' $state/mappings)
+	for text in x "del" "del udp" "del udp $LAN.2" "del udp $LAN.2:" "del udp $LAN.2:x" "del udp $LAN.2:65536" \
+		"del udp $LAN.256:5000" "del sctp $LAN.2:5000" "del udp $LAN.2:5000 x" "deludp $LAN.2:5000" \
+		"flush x" "flushx" "DEL udp $LAN.2:5000" "del  udp $LAN.2:5000\\\\0" "add" "add udp" \
+		"add udp $LAN.2:5000" "add udp $LAN.2:5000 $W" "add udp x $W:5000" "$(printf 'x%.0s' {1..5000})" \
+		"flush\nflush" "\n"; do
+		expect "the command \"${text:0:40}\" is refused" is_refused $state/mappings "$text" "$invalid"
+	done
+	expect "del of nothing finds none" \
+		is_refused $state/mappings "del udp $LAN.2:5001" "No such file or directory"
+	expect "del of another protocol finds none" \
+		is_refused $state/mappings "del tcp $LAN.2:5000" "No such file or directory"
+	expect_is "nothing of this has changed the mappings" "$before" \
+		"$(on "$R" sed 's/ sessions=.*//' $state/mappings)"
+	for text in sessions stats status; do
+		expect "$text can't be written to" is_refused $state/$text x "Permission denied|$invalid|Input/output error"
+	done
+}
+
+# del and flush end sessions, too: what was let in before is not any more.
+ended() {
+	udp_out "$X1" $LAN.2:5001 $A:3000
+	connect 5002 $A:3000
+	udp_in "$SRV" $A:3000 $W:5000
+	expect_logged "X1's peer reaches it" inside "$sent"
+	expect_is "del udp is taken" "" "$(write_file $state/mappings "del udp $LAN.2:5000\n")"
+	expect_not "del: the mapping is gone" state_of udp $LAN.2:5000
+	expect_not "del: the session is gone" entry udp 5000
+	expect_closed "del: strangers don't arrive" udp $W:5000
+	expect_state "del: another mapping stays" active udp $LAN.2:5001
+	expect_is "del tcp is taken" "" "$(write_file $state/mappings "del tcp $LAN.2:5002")"
+	expect_not "del: the connection is gone" entry tcp 5002
+	udp_out "$X1" $LAN.2:5000 $A:3000
+	expect_leaves "del: X1 gets a mapping again" $W:5000
+	expect_is "flush is taken" "" "$(write_file $state/mappings flush)"
+	expect_not "flush: no mapping is left" on "$R" grep . $state/mappings
+	expect_not "flush: no session is left" entry udp 5001
+	udp_out "$X1" $LAN.2:5001 $A:3000
+	expect_leaves "flush: X1 gets a mapping again" $W:5001
+}
+
+nobody() {
+	on "$R" setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
+unprivileged() {
+	local file
+
+	for file in mappings sessions stats status; do
+		expect_not "nobody can read $file" nobody cat $state/$file
+		expect_not "nobody can write $file" nobody sh -c "echo flush >$state/$file"
+	done
+	for file in wan ports udp_timeout max_mappings; do
+		expect_not "nobody can set $file" nobody sh -c "echo 1 >$knobs/$file"
+	done
+	expect_state "what nobody tried has changed nothing" active udp $LAN.2:5001
+	# Root of a namespace of somebody's own is root there and nowhere else.
+	expect_is "the owner of a namespace sets its knobs" 600 \
+		"$(nobody unshare -Urn sh -c "echo 600 >$knobs/udp_timeout; cat $knobs/udp_timeout" 2>&1)"
+	expect_match "but takes no more of the machine's memory" "Operation not permitted|I/O error" \
+		"$(nobody unshare -Urn bash -c "echo 2000000000 >$knobs/max_mappings" 2>&1)"
+	expect_is "and sees its own state, nothing of the router's" "" \
+		"$(nobody unshare -Urn sh -c "echo 600 >$knobs/udp_timeout; cat $state/mappings" 2>&1)"
+}
+
+parameters() {
+	local parameter
+
+	if [[ -z $we_loaded ]]; then
+		skip "module parameters" "the module is used by others"
+		return
+	fi
+	expect "the module can be removed" rmmod fullcone_nat
+	for parameter in udp_timeout=60 udp_timeout=x tcp_est_timeout=7439 wan=a/b order=x ports=0 ports= \
+		exempt_mark=2/1 inside=x protocols=sctp hairpin=2 version=1; do
+		expect_not "the module does not load with $parameter" insmod "$FULLCONE_KO" "$parameter"
+		expect_not "and has left nothing" test -e $state
+	done
+	expect "it loads with good ones" insmod "$FULLCONE_KO" udp_timeout=600 ports=2000-3000,4000
+	expect_is "which can be read back" 600 "$(cat /sys/module/fullcone_nat/parameters/udp_timeout)"
+	expect_is "a list, too" 2000-3000,4000 "$(cat /sys/module/fullcone_nat/parameters/ports)"
+	expect_is "and hold for the initial namespace" 600 "$(cat $knobs/udp_timeout)"
+	expect_is "not for another" 300 "$(value udp_timeout)"
+	expect_match "version stands there" "^[0-9]" "$(cat /sys/module/fullcone_nat/parameters/version)"
+}
+
+numbers
+texts
+sizes
+commands
+ended
+unprivileged
+parameters
+
+finish

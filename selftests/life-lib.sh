@@ -1,0 +1,283 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the tests of lifetimes share: a clock, strangers who knock, TCP connections made by hand. Sourced after lib.sh.
+#
+# Nobody answers by himself here: what an inside host answers counts as use of its mapping.
+#
+# shellcheck disable=SC2153,SC2154 # the variables of lib.sh
+
+# -- the clock --------------------------------------------------------------------------------------------------------
+#
+# All times of a test are counted from one moment, so that what the test itself takes does not add up. The clock acts up to
+# five seconds late and rounds deadlines up: three seconds before a deadline all must be there, twelve after it gone.
+
+zero_at=0
+
+centiseconds() {
+	local up
+	read -r up _ </proc/uptime
+	echo $((10#${up/./}))
+}
+
+# Time begins.
+zero() {
+	zero_at=$(centiseconds)
+}
+
+# at SECONDS: waits until so many have passed since zero
+at() {
+	local left=$((zero_at + $1 * 100 - $(centiseconds)))
+
+	((left > -300)) || bail_out "at $1 s: $((-left / 100)) s late, this machine is too slow for the test"
+	((left > 0)) || return 0
+	kill -STOP "${pids[busy]}"
+	read -rt "$((left / 100)).$(printf %02d $((left % 100)))" -u "$never"
+	kill -CONT "${pids[busy]}"
+}
+
+# A clock that skips idle time skips, too, what a program takes to be read from the disk: so there is something to do, at the
+# lowest priority, whenever we don't wait. Nor does the waiting itself read anything.
+keep_busy() {
+	mkfifo "$TMP/never"
+	exec {never}<>"$TMP/never"
+	chrt -i 0 bash -c 'echo ready; while :; do :; done' >"$TMP/busy" 2>&1 </dev/null &
+	pids[busy]=$!
+	at_exit busy_again
+	until logged busy ready; do
+		sleep 0.05
+	done
+}
+
+# What is stopped can't be ended.
+busy_again() {
+	kill -CONT "${pids[busy]}" 2>/dev/null
+}
+
+# -- who and where ----------------------------------------------------------------------------------------------------
+
+# The kernel of a namespace answers nothing handmade: no resets, no ICMP errors. No connection tracking is used for it.
+silence() {
+	local ns
+	for ns; do
+		on "$ns" nft -f - <<-END || bail_out "can't silence $ns"
+			table ip silence {
+				chain output {
+					type filter hook output priority raw; policy accept;
+					meta mark != 0x5e9 tcp flags & rst == rst drop
+					icmp type destination-unreachable drop
+				}
+			}
+		END
+		set_sysctl "$ns" net.ipv4.icmp_echo_ignore_all=1
+	done
+}
+
+# The home network with everybody silent and watched: "inside" is what X1 has on its wire, "outside" what the servers have,
+# "wan" what the router has.
+silent_network() {
+	need_tools conntrack
+	home_network
+	fullcone_on
+	firewall nft
+	silence "$X1" "$X2" "$X3" "$SRV" "$STRANGER"
+	watch inside "$X1" eth0
+	watch outside "$SRV" eth0
+	watch wan "$R" wan
+}
+
+# How long something may take to arrive, seconds. Where idle time is skipped and never idle, a second is a thousand million
+# instructions, and waiting in vain for long would take minutes.
+patience=30
+
+# The same for a clock that may skip.
+life_network() {
+	need_tools chrt
+	patience=5
+	keep_busy
+	silent_network
+}
+
+# flood NAME NS: datagrams to A from ever new ports as fast as it goes, until stopped
+flood() {
+	# shellcheck disable=SC2016
+	launch "$1" "$2" bash -c 'while :; do
+		for ((port = 4000; port < 5000; port++)); do echo flood >"/dev/udp/$1/$port"; done
+	done' bash "$A"
+}
+
+# -- strangers --------------------------------------------------------------------------------------------------------
+
+knocks=0
+strangers=0
+stranger=
+
+# new_stranger: whom nobody has heard of; sets $stranger
+new_stranger() {
+	stranger=$Z:$((20000 + ++strangers))
+}
+
+# knock PROTO ENDPOINT [STRANGER]: one packet (TCP: a SYN) of a new stranger, or of this one; sets $knocked
+knock() {
+	if (($# > 2)); then
+		stranger=$3
+	else
+		new_stranger
+	fi
+	((++knocks))
+	if [[ $1 == udp ]]; then
+		seg "$STRANGER" udp "$stranger" "$2" "knock-$knocks"
+		knocked="^udp $stranger > .* knock-$knocks\$"
+	else
+		seg "$STRANGER" tcp "$stranger" "$2" S "$knocks"
+		knocked="^tcp $stranger > .* S seq=$knocks "
+	fi
+}
+
+# expect_open DESCRIPTION PROTO ENDPOINT [STRANGER]: a stranger's packet to this endpoint reaches X1
+expect_open() {
+	knock "${@:2}"
+	expect "$1" wait_for $patience logged inside "$knocked"
+}
+
+# expect_closed DESCRIPTION PROTO ENDPOINT [STRANGER]: it does not
+expect_closed() {
+	knock "${@:2}"
+	wait_for 30 logged wan "$knocked" || bail_out "the stranger does not reach the router"
+	# What the router itself sends afterwards arrives later.
+	seg "$R" udp "$LAN.1:9" "$LAN.2:9" "after-$knocks"
+	wait_for 30 logged inside "after-$knocks\$" || bail_out "the router does not reach X1"
+	expect_unlogged "$1" inside "$knocked"
+}
+
+# state_name PROTO ADDR:PORT: what the mapping of an inside endpoint does, "none" without one
+state_name() {
+	field state "$(state_of "$@")" || echo none
+}
+
+# expect_state DESCRIPTION STATE PROTO ADDR:PORT
+expect_state() {
+	[[ -z $FULLCONE_STANDIN ]] || return 0
+	expect_is "$1" "$2" "$(state_name "$3" "$4")"
+}
+
+# expect_active DESCRIPTION PROTO ADDR:PORT: it is, or soon will be
+expect_active() {
+	[[ -z $FULLCONE_STANDIN ]] || return 0
+	expect "$1" wait_for 10 is_active "$2" "$3"
+}
+
+is_active() {
+	[[ $(state_name "$@") == active ]]
+}
+
+# -- UDP and single packets -------------------------------------------------------------------------------------------
+
+sends=0
+
+# udp_out NS ADDR:PORT DST:PORT: a datagram out of the inside; $sent is how it looks outside, without its source
+udp_out() {
+	((++sends))
+	seg "$1" udp "$2" "$3" "out-$sends"
+	sent=" > $3 .* out-$sends\$"
+}
+
+# udp_in NS SRC:PORT ENDPOINT: a datagram from outside; $sent is how it looks inside
+udp_in() {
+	((++sends))
+	seg "$1" udp "$2" "$3" "in-$sends"
+	sent="^udp $2 > .* in-$sends\$"
+}
+
+# expect_leaves DESCRIPTION ENDPOINT: what was sent last with udp_out has left, and has this source
+expect_leaves() {
+	wait_for $patience logged outside "^udp [0-9.:]+$sent"
+	expect_is "$1" "$2" "$(sed -nE "s/^udp ([0-9.:]+)$sent/\1/p" "$TMP/outside")"
+}
+
+# -- TCP by hand ------------------------------------------------------------------------------------------------------
+#
+# A connection goes by the inside port. X1 "says" segments, its peer's are those that it "hears"; each must arrive at the
+# other end, from the endpoint that the connection has outside.
+
+declare -A peer=() ext=() xseq=() pseq=()
+what=
+
+# opening PORT PEER:PORT [EXTERNAL]: begins a connection of X1's; nothing is sent yet
+opening() {
+	peer[$1]=$2
+	ext[$1]=${3:-$W:$1}
+	xseq[$1]=$((RANDOM * 1000 + 1))
+	pseq[$1]=$((RANDOM * 1000 + 1))
+}
+
+# what a segment takes of the sequence space
+segment_length() {
+	local n=$2
+	[[ $1 != *[SF]* ]] || ((++n))
+	echo "$n"
+}
+
+arrived() {
+	local desc=$1 name=$2 line=$3 before=$4
+	if wait_for $patience logged_times "$name" "$line" $((before + 1)); then
+		[[ -n ${quiet:-} ]] || pass "$desc"
+	else
+		fail "$desc" "expected: $line" "seen by $name:" "$(tail -n 5 "$TMP/$name")"
+	fi
+}
+
+# says PORT FLAGS [LENGTH]: X1 sends the next segment; FLAGS in the order SFRPA
+says() {
+	local port=$1 flags=$2 len=${3:-0} ack=0 line before at=outside
+
+	[[ $flags != *A* ]] || ack=${pseq[$port]}
+	[[ ${peer[$port]} != "$Z":* ]] || at=wan
+	line="^tcp ${ext[$port]} > ${peer[$port]} $flags seq=${xseq[$port]} ack=$ack len=$len\$"
+	before=$(grep -Ec -- "$line" "$TMP/$at")
+	seg "$X1" tcp "$LAN.2:$port" "${peer[$port]}" "$flags" "${xseq[$port]}" "$ack" "$len"
+	xseq[$port]=$((xseq[$port] + $(segment_length "$flags" "$len")))
+	arrived "$what: $flags of X1 reaches its peer" "$at" "$line" "$before"
+}
+
+# hears PORT FLAGS [LENGTH]: X1's peer sends the next segment
+hears() {
+	local port=$1 flags=$2 len=${3:-0} ack=0 line before ns=$SRV
+
+	[[ $flags != *A* ]] || ack=${xseq[$port]}
+	[[ ${peer[$port]} != "$Z":* ]] || ns=$STRANGER
+	line="^tcp ${peer[$port]} > $LAN.2:$port $flags seq=${pseq[$port]} ack=$ack len=$len\$"
+	before=$(grep -Ec -- "$line" "$TMP/inside")
+	seg "$ns" tcp "${peer[$port]}" "${ext[$port]}" "$flags" "${pseq[$port]}" "$ack" "$len"
+	pseq[$port]=$((pseq[$port] + $(segment_length "$flags" "$len")))
+	arrived "$what: $flags of the peer reaches X1" inside "$line" "$before"
+}
+
+# connect PORT PEER:PORT [EXTERNAL]: the three segments, and data both ways
+connect() {
+	local quiet=yes failed=$failures
+
+	opening "$@"
+	says "$1" S
+	hears "$1" SA
+	says "$1" A
+	exchange "$1"
+	((failures > failed)) || pass "$what: X1:$1 and ${peer[$1]} are connected"
+}
+
+# exchange PORT: data both ways
+exchange() {
+	says "$1" PA 100
+	hears "$1" PA 200
+	says "$1" A
+}
+
+# entry PROTO PORT: the router's conntrack entry of that inside port; expired ones are not told
+entry() {
+	on "$R" conntrack -L -p "$1" --orig-port-src "$2" 2>/dev/null | grep .
+}
+
+# expect_no_leak DESCRIPTION: nothing has left with an inside address
+expect_no_leak() {
+	expect_unlogged "$1: nothing left with an inside address" wan "^[a-z0-9]+ $LAN\."
+}

@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A sender whose packets cost the same every time: the kernel's pktgen in X1. With
+# the clock that counts instructions, a nanosecond is one.
+
+need_pktgen() {
+	modprobe -q pktgen 2>/dev/null
+	grep -q . /proc/net/pktgen/kpktgend_0 2>/dev/null || skip_all "needs pktgen"
+}
+
+# for_now FILE VALUE: writes a setting of the machine and restores it at the end
+declare -A before_now=()
+for_now() {
+	((${#before_now[@]})) || at_exit restore_settings
+	before_now[$1]=$(cat "$1")
+	echo "$2" >"$1"
+}
+
+restore_settings() {
+	local file
+	for file in "${!before_now[@]}"; do
+		echo "${before_now[$file]}" >"$file"
+	done
+}
+
+# room NUMBER: for so many sessions, and for packets that come faster than the
+# receiving end is scheduled
+room() {
+	for_now /proc/sys/net/netfilter/nf_conntrack_max "$1"
+	for_now /proc/sys/net/core/netdev_max_backlog 100000
+}
+
+# What arrives at the server is counted and forgotten: answers would cost, too.
+sink() {
+	on "$SRV" nft -f - <<-END || bail_out "nft does not take the sink"
+		table ip sink {
+			chain pre {
+				type filter hook prerouting priority raw; policy accept;
+				udp dport 1024-65535 counter drop
+			}
+		}
+	END
+}
+
+sunk() {
+	on "$SRV" nft list chain ip sink pre | sed -n 's/.*counter packets \([0-9]*\) .*/\1/p'
+}
+
+# pktgen FILE COMMAND...
+pktgen() {
+	# shellcheck disable=SC2016
+	on "$X1" sh -c 'echo "$2" >"/proc/net/pktgen/$1"' sh "$1" "${*:2}" || bail_out "pktgen: $*"
+}
+
+# pktgen_send PORT DST FIRST COUNT: X1:PORT sends one packet to each of COUNT ports
+# of DST; prints what a packet cost, in ns
+pktgen_send() {
+	pktgen kpktgend_0 rem_device_all
+	pktgen kpktgend_0 add_device eth0
+	pktgen eth0 count "$4"
+	pktgen eth0 pkt_size 60
+	pktgen eth0 delay 0
+	pktgen eth0 dst "$2"
+	pktgen eth0 src_min "$LAN.2"
+	pktgen eth0 src_max "$LAN.2"
+	pktgen eth0 dst_mac "$(on "$R" cat /sys/class/net/br0/address)"
+	pktgen eth0 udp_src_min "$1"
+	pktgen eth0 udp_src_max "$1"
+	pktgen eth0 udp_dst_min "$3"
+	pktgen eth0 udp_dst_max $(($3 + $4))
+	pktgen pgctrl start
+	# "Result: OK: 123(c100+d23) usec, ...": no finer than microseconds
+	on "$X1" sed -n 's/^Result: OK: \([0-9]*\)(.*/\1/p' /proc/net/pktgen/eth0 |
+		awk -v n="$4" '{ printf "%d\n", $1 * 1000 / n }'
+}

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# When one inside host fills conntrack's table, which then throws out what others have, these keep their endpoints.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/life-lib.sh
+. "$(dirname "$0")/life-lib.sh"
+
+need_module
+silent_network
+
+# One limit for all namespaces of the machine, each counted for itself.
+limit=/proc/sys/net/netfilter/nf_conntrack_max
+old_limit=$(cat $limit 2>/dev/null) || skip_all "needs $limit"
+set_limit() {
+	echo "$1" >$limit || bail_out "can't set $limit"
+}
+
+restore_limit() {
+	set_limit "$old_limit"
+}
+
+at_exit restore_limit
+
+forgotten() {
+	! entry udp 5000
+}
+
+no_room() {
+	local counts
+
+	counts=$(on "$R" conntrack -S | sed -E 's/.* drop=([0-9]+) early_drop=([0-9]+) .*/\1+\2+/' | tr -d '\n')
+	((${counts}0 > 100))
+}
+
+what="before"
+# X2 was first, so that X1's endpoint does not come again by itself.
+udp_out "$X2" $LAN.3:5000 $A:3000
+expect_leaves "X2 has its port" $W:5000
+udp_out "$X1" $LAN.2:5000 $A:3000
+wait_for 30 logged outside "^udp $W:[0-9]+$sent"
+e=$(sed -nE "s/^udp ([0-9.:]+)$sent/\1/p" "$TMP/outside")
+expect_other_endpoint "X1, with the same, has another" $W:5000 "$e"
+connect 5001 $A:3000
+
+set_limit 40
+flood flood "$X3"
+expect "X3 fills the table" wait_for 120 no_room
+expect "X1's session is thrown out" wait_for 60 forgotten
+stop flood
+restore_limit
+
+udp_out "$X1" $LAN.2:5000 $B:3000
+expect_leaves "X1 has the same endpoint" "$e"
+expect_open "strangers reach it there" udp "$e"
+what="afterwards"
+exchange 5001
+expect_open "at its connection's, too" tcp $W:5001
+expect_no_leak "all the time"
+
+finish
