@@ -162,6 +162,8 @@ static int fcn_parse_mark(const struct fcn_knob *knob, struct fcn_conf *conf,
 	if (!value || kstrtou32(value, 0, &v) ||
 	    (mask && kstrtou32(mask, 0, &m)) || v & ~m)
 		return -EINVAL;
+	if (!mask && !v)
+		m = 0;	/* a plain 0 is meant to exempt nothing */
 	conf->exempt_value = v;
 	conf->exempt_mask = m;
 	return 0;
@@ -754,7 +756,7 @@ static int fcn_sysctl(fcn_ctl_table *table, int write, void *buffer,
 }
 
 #ifdef CONFIG_SYSCTL
-static int fcn_sysctl_init(struct fcn_net *fn)
+int fcn_sysctl_net_init(struct fcn_net *fn)
 {
 	struct ctl_table *table;
 	size_t i;
@@ -782,18 +784,18 @@ static int fcn_sysctl_init(struct fcn_net *fn)
 	return 0;
 }
 
-static void fcn_sysctl_exit(struct fcn_net *fn)
+void fcn_sysctl_net_exit(struct fcn_net *fn)
 {
 	unregister_net_sysctl_table(fn->sysctl);
 	kfree(fn->sysctls);
 }
 #else
-static int fcn_sysctl_init(struct fcn_net *fn)
+int fcn_sysctl_net_init(struct fcn_net *fn)
 {
 	return 0;
 }
 
-static void fcn_sysctl_exit(struct fcn_net *fn)
+void fcn_sysctl_net_exit(struct fcn_net *fn)
 {
 }
 #endif
@@ -819,22 +821,18 @@ void __init fcn_conf_init(void)
 int fcn_conf_net_init(struct fcn_net *fn)
 {
 	struct fcn_conf *conf;
-	int err;
 
 	conf = kmemdup(&fcn_conf_defaults, sizeof(*conf), GFP_KERNEL);
 	if (!conf)
 		return -ENOMEM;
 	RCU_INIT_POINTER(fn->conf, conf);
-	err = fcn_sysctl_init(fn);
-	if (err)
-		kfree(conf);
-	return err;
+	return 0;
 }
 
-/* No more writers after this; readers may go on until their hooks are gone. */
+/* Hooks, clock, sysctls and procfs are gone: nobody reads it any more. */
 void fcn_conf_net_exit(struct fcn_net *fn)
 {
-	fcn_sysctl_exit(fn);
+	kfree(rcu_replace_pointer(fn->conf, NULL, true));
 }
 
 /**

@@ -39,7 +39,8 @@
 #include "nat_conntrack.h"
 #include "nat_core.h"
 
-/* TCP_RST_SET of enum tcp_bit_set, private to nf_conntrack_proto_tcp.c */
+/* of enum tcp_bit_set, private to nf_conntrack_proto_tcp.c */
+#define FCN_LAST_WAS_ACK	3
 #define FCN_LAST_WAS_RST	4
 
 static const struct nf_conntrack_tuple *
@@ -158,20 +159,28 @@ static int fcn_ct_setup(struct nf_conn *ct, const union nf_inet_addr *addr,
 	return nf_nat_setup_info(ct, &range, manip) == NF_ACCEPT ? 0 : -ENOMEM;
 }
 
+/* udp_refresh_inbound=0: the sweep needs to know who has spoken. */
+static void fcn_ct_count(const struct fcn_net *fn, struct nf_conn *ct)
+{
+	if (!fcn_conf(fn)->udp_refresh_inbound &&
+	    nf_ct_protonum(ct) == IPPROTO_UDP)
+		nf_ct_ext_add(ct, NF_CT_EXT_ACCT, GFP_ATOMIC);
+}
+
 /**
  * fcn_ct_map_out - translate an outbound session
  * @fn:		namespace
  * @ct:		entry of the packet, not confirmed
  * @m:		mapping of its inside endpoint
- * @count:	the entry needs packet counters (udp_refresh_inbound is 0)
+ * @ifindex:	device it leaves by
  *
- * Under rcu_read_lock().  The session is marked with the mapping's device, as
- * MASQUERADE does, so that nf_nat ends it when its route moves to another.
+ * Under rcu_read_lock().  The session is marked with its device, as MASQUERADE
+ * does, so that nf_nat ends it when its route moves to another.
  *
  * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
  */
 int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
-		   const struct fcn_mapping *m, bool count)
+		   const struct fcn_mapping *m, int ifindex)
 {
 	struct nf_conntrack_tuple reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
 	struct nf_conn_nat *nat;
@@ -183,12 +192,11 @@ int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 	if (err)
 		return err;
 
-	if (count)
-		nf_ct_ext_add(ct, NF_CT_EXT_ACCT, GFP_ATOMIC);
+	fcn_ct_count(fn, ct);
 	nat = nf_ct_nat_ext_add(ct);
 	if (!nat)
 		return -ENOMEM;
-	nat->masq_index = m->ifindex;
+	nat->masq_index = ifindex;
 	return fcn_ct_setup(ct, &m->key.ext, m->ext_port, NF_NAT_MANIP_SRC);
 }
 
@@ -213,6 +221,7 @@ int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 	err = fcn_ct_clear(fn, ct, &reply);
 	if (err)
 		return err;
+	fcn_ct_count(fn, ct);
 	return fcn_ct_setup(ct, &m->key.addr, m->key.port, NF_NAT_MANIP_DST);
 }
 
@@ -243,6 +252,7 @@ int fcn_ct_map_hairpin(struct fcn_net *fn, struct nf_conn *ct,
 	if (err)
 		return err;
 
+	fcn_ct_count(fn, ct);
 	err = fcn_ct_setup(ct, &to->key.addr, to->key.port, NF_NAT_MANIP_DST);
 	if (err)
 		return err;
@@ -278,8 +288,15 @@ static struct fcn_mapping *fcn_ct_mapping_out(struct fcn_table *table,
 	return NULL;
 }
 
-static struct fcn_mapping *fcn_ct_mapping_in(struct fcn_table *table,
-					     const struct nf_conn *ct)
+/**
+ * fcn_ct_mapping_in - the mapping that a session was opened on from outside
+ * @table:	the mappings of its namespace
+ * @ct:		an entry whose destination is decided
+ *
+ * Return: the mapping, valid until rcu_read_unlock(), or NULL.
+ */
+struct fcn_mapping *fcn_ct_mapping_in(struct fcn_table *table,
+				      const struct nf_conn *ct)
 {
 	const struct nf_conntrack_tuple *orig, *reply;
 	struct fcn_mapping *m;
@@ -303,6 +320,7 @@ static void fcn_ct_tcp_view(const struct nf_conn *ct, struct fcn_tcp_view *tcp)
 
 	tcp->state = READ_ONCE(t->state);
 	tcp->rst_last = READ_ONCE(t->last_index) == FCN_LAST_WAS_RST;
+	tcp->ack_last = READ_ONCE(t->last_index) == FCN_LAST_WAS_ACK;
 	tcp->answered = test_bit(IPS_SEEN_REPLY_BIT, &ct->status);
 	tcp->retrans = READ_ONCE(t->retrans) >=
 		       nf_tcp_pernet(nf_ct_net(ct))->tcp_max_retrans;
@@ -328,7 +346,7 @@ static enum fcn_phase fcn_ct_phase(const struct nf_conn *ct)
 /**
  * fcn_ct_session - what an entry says
  * @table:	the mappings of its namespace
- * @ct:		a confirmed entry
+ * @ct:		an entry that is decided
  * @s:		filled in
  *
  * Under rcu_read_lock(), which is also how long the mappings in @s are valid.
@@ -347,52 +365,59 @@ bool fcn_ct_session(struct fcn_table *table, const struct nf_conn *ct,
 	return true;
 }
 
+/* The size of conntrack's table at this moment, buckets. */
+u32 fcn_ct_buckets(void)
+{
+	return READ_ONCE(nf_conntrack_htable_size);
+}
+
 /**
  * fcn_ct_bucket - visit the entries in one bucket of conntrack's table
- * @bucket:	its number
+ * @bucket:	its number; nothing happens if there is none
  * @visit:	called for each entry, under the bucket's lock
  * @data:	for @visit
  *
  * The table belongs to all namespaces.  Its size may change between two calls,
  * not during one.
- *
- * Return: false if there is no such bucket.
  */
-bool fcn_ct_bucket(u32 bucket,
+void fcn_ct_bucket(u32 bucket,
 		   void (*visit)(const struct nf_conn *ct, void *data),
 		   void *data)
 {
 	spinlock_t *lock = &nf_conntrack_locks[bucket % CONNTRACK_LOCKS];
 	struct nf_conntrack_tuple_hash *h;
 	struct hlist_nulls_node *n;
-	bool valid;
 
 	local_bh_disable();
 	nf_conntrack_lock(lock);
 	__acquire(lock);	/* its prototype does not tell sparse */
-	valid = bucket < nf_conntrack_htable_size;
-	if (valid)
+	if (bucket < nf_conntrack_htable_size)
 		hlist_nulls_for_each_entry(h, n, &nf_conntrack_hash[bucket],
 					   hnnode)
 			if (NF_CT_DIRECTION(h) == IP_CT_DIR_ORIGINAL)
 				visit(nf_ct_tuplehash_to_ctrack(h), data);
 	spin_unlock(lock);
 	local_bh_enable();
-	return valid;
 }
 
-/* The timeout conntrack gives this entry with a packet, jiffies. */
-static u32 fcn_ct_kernel_timeout(const struct nf_conn *ct)
+/*
+ * The timeout conntrack gave this entry with its last packet, jiffies.  What it
+ * notes of that packet is also overwritten by some that it ignored: where more
+ * is @left than that explains, the plain timeout of the state was given.
+ */
+static u32 fcn_ct_kernel_timeout(const struct nf_conn *ct, s32 left)
 {
 	struct net *net = nf_ct_net(ct);
 	unsigned int *timeouts = nf_ct_timeout_lookup(ct);
 	struct fcn_tcp_view tcp;
+	u32 timeout;
 
 	switch (nf_ct_protonum(ct)) {
 	case IPPROTO_TCP:
 		fcn_ct_tcp_view(ct, &tcp);
-		return fcn_tcp_kernel_timeout(&tcp, timeouts ?:
-					      nf_tcp_pernet(net)->timeouts);
+		timeouts = timeouts ?: nf_tcp_pernet(net)->timeouts;
+		timeout = fcn_tcp_kernel_timeout(&tcp, timeouts);
+		return left > (s32)timeout ? timeouts[tcp.state] : timeout;
 	case IPPROTO_ICMP:
 		return timeouts ? *timeouts : nf_icmp_pernet(net)->timeout;
 	default:
@@ -452,17 +477,24 @@ static void fcn_sweep_prolong(struct fcn_sweep *sweep, struct nf_conn *ct,
 }
 
 /*
- * Jiffies since the entry's last packet.  With @over set the entry was ours to
- * end, and its time has come.
+ * Conntrack forgets an entry that has expired; lookups no longer see it.  To
+ * delete it here would send the sweep back to the head of its bucket, and the
+ * others there would be counted twice.  A packet that comes meanwhile wins.
  */
+static void fcn_sweep_expire(struct nf_conn *ct, u32 old, u32 now)
+{
+	cmpxchg(&ct->timeout, old, now);
+}
+
+/* Jiffies since the entry's last packet. */
 static u32 fcn_sweep_idle(struct fcn_sweep *sweep, struct nf_conn *ct,
-			  enum fcn_phase phase, bool *over)
+			  enum fcn_phase phase)
 {
 	u32 own = fcn_sweep_own_timeout(sweep, ct, phase);
-	u32 kernel = fcn_ct_kernel_timeout(ct);
 	u32 now = nfct_time_stamp;
 	u32 expires = READ_ONCE(ct->timeout);
 	s32 left = expires - now;
+	u32 kernel = fcn_ct_kernel_timeout(ct, left);
 
 	/* in a flowtable: its packets pass without conntrack */
 	if (test_bit(IPS_OFFLOAD_BIT, &ct->status))
@@ -474,8 +506,9 @@ static u32 fcn_sweep_idle(struct fcn_sweep *sweep, struct nf_conn *ct,
 	if (phase == FCN_OPEN && !test_bit(IPS_SEEN_REPLY_BIT, &ct->status))
 		return 0;
 	if (own && !test_bit(IPS_FIXED_TIMEOUT_BIT, &ct->status)) {
-		*over = fcn_overdue(left, kernel, own);
-		if (!*over)
+		if (fcn_overdue(left, kernel, own))
+			fcn_sweep_expire(ct, expires, now);
+		else
 			fcn_sweep_prolong(sweep, ct, expires, now, kernel, own);
 	}
 	return fcn_idle(left, kernel, own);
@@ -489,12 +522,9 @@ static u32 fcn_sweep_idle(struct fcn_sweep *sweep, struct nf_conn *ct,
  * session does too, once and on the long side.
  */
 static bool fcn_sweep_spoke(const struct nf_conn *ct, struct fcn_mapping *m,
+			    struct nf_conn_acct *acct,
 			    enum ip_conntrack_dir dir)
 {
-	struct nf_conn_acct *acct = nf_conn_acct_find(ct);
-
-	if (!acct)
-		return true;	/* from before the knob was set */
 	if (!nf_ct_net(ct)->ct.sysctl_acct)
 		return atomic64_xchg(&acct->counter[dir].packets, 0) > 0;
 	m->life.packets += (u32)atomic64_read(&acct->counter[dir].packets);
@@ -510,14 +540,17 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 						  IP_CT_DIR_REPLY;
 	const struct nf_conntrack_tuple *tuple = fcn_ct_tuple(ct, dir);
 	const struct fcn_conf *conf = sweep->conf;
+	struct nf_conn_acct *acct = nf_conn_acct_find(ct);
 	u32 deadline;
 
 	if (!m->life.ordinary &&
 	    !fcn_conf_short_port(conf, m->key.proto, tuple->dst.u.all))
 		m->life.ordinary = true;
 
-	if (s->phase == FCN_UDP && !conf->udp_refresh_inbound) {
-		if (!fcn_sweep_spoke(ct, m, dir)) {
+	/* entries from before the knob was set, or in a flowtable, count as 1 */
+	if (s->phase == FCN_UDP && !conf->udp_refresh_inbound && acct &&
+	    !test_bit(IPS_OFFLOAD_BIT, &ct->status)) {
+		if (!fcn_sweep_spoke(ct, m, acct, dir)) {
 			m->life.used++;
 			return;
 		}
@@ -530,75 +563,93 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	fcn_life_note(&m->life, s->phase, deadline, idle <= sweep->since);
 }
 
-/* Returns whether the entry has to go because of this mapping. */
-static bool fcn_sweep_judge(const struct fcn_session *s,
-			    const struct fcn_mapping *m)
+static bool fcn_is_dying(const struct fcn_mapping *m)
 {
-	if (READ_ONCE(m->life.state) >= FCN_DYING)
-		return true;
-	/* a stranger whom nobody answered does not hold a port */
-	return m != s->out && !s->answered && !fcn_mapping_accepts(m);
+	return m && READ_ONCE(m->life.state) >= FCN_DYING;
 }
 
-static bool fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
+static void fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 			      const struct fcn_session *s,
 			      struct fcn_mapping *m, u32 idle)
 {
 	fcn_life_begin(&m->life, sweep->gen);
 	WRITE_ONCE(m->life.sessions, m->life.sessions + 1);
-	if (fcn_sweep_judge(s, m))
-		return true;
-	if (m == s->out || s->answered)
+	if (fcn_is_dying(s->out) || fcn_is_dying(s->in))
+		return;
+	if (m == s->out || s->answered) {
 		fcn_sweep_note(sweep, ct, s, m, idle);
-	return false;
+	} else if (!fcn_mapping_accepts(m)) {
+		/* a stranger whom nobody answered does not hold a port */
+		fcn_sweep_expire(ct, READ_ONCE(ct->timeout), nfct_time_stamp);
+		fcn_stat_inc(sweep->fn, FCN_STAT_sessions_unanswered);
+	}
 }
 
+/* Returns whether the session has to go with a mapping of its. */
 static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
 			      const struct fcn_session *s)
 {
-	struct fcn_net *fn = sweep->fn;
-	bool over = false, end = false;
-	u32 idle;
+	u32 idle = fcn_sweep_idle(sweep, ct, s->phase);
 
-	idle = fcn_sweep_idle(sweep, ct, s->phase, &over);
 	if (s->out)
-		end |= fcn_sweep_mapping(sweep, ct, s, s->out, idle);
+		fcn_sweep_mapping(sweep, ct, s, s->out, idle);
 	if (s->in && s->in != s->out)
-		end |= fcn_sweep_mapping(sweep, ct, s, s->in, idle);
+		fcn_sweep_mapping(sweep, ct, s, s->in, idle);
 
-	if (end)
-		fcn_stat_inc(fn, s->in && !s->answered ?
-			     FCN_STAT_sessions_unanswered :
-			     FCN_STAT_sessions_ended);
-	return end || over;
+	if (!fcn_is_dying(s->out) && !fcn_is_dying(s->in))
+		return false;
+	fcn_stat_inc(sweep->fn, FCN_STAT_sessions_ended);
+	return true;
+}
+
+/* The device that has this address, if it is one of the owner's, else 0. */
+static int fcn_sweep_device(const struct fcn_sweep *sweep, __be32 addr)
+{
+	struct net_device *dev = __ip_dev_find(sweep->fn->net, addr, false);
+
+	return dev && fcn_net_names(sweep->fn, dev->name) ? dev->ifindex : 0;
 }
 
 /*
- * A flow that some rule has translated to an address of a wan device before we
- * were there.  Its endpoint becomes a mapping if nothing contradicts; if the
- * port is another mapping's, the flow goes on as it is, and its own endpoint
- * gets another port for the next.
+ * A flow from before we were there, translated from @inside to the external
+ * endpoint @ext:@port.  It becomes a mapping if nothing contradicts; if the
+ * port is another mapping's, the flow goes on as it is, and its endpoint gets
+ * another port for the next.
  */
+static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
+				const struct nf_conn *ct,
+				const struct nf_conntrack_man *inside,
+				const union nf_inet_addr *ext, __be16 port,
+				bool closed)
+{
+	int ifindex = fcn_sweep_device(sweep, ext->ip);
+	struct fcn_key key;
+
+	if (!ifindex || !fcn_conf_inside(sweep->conf, inside->u3.ip) ||
+	    __ip_dev_find(sweep->fn->net, inside->u3.ip, false))
+		return;
+	fcn_ct_key(ct, ext, &key);
+	key.addr = inside->u3;
+	key.port = inside->u.all;
+	fcn_mapping_adopt(sweep->fn, &key, port, ifindex, closed);
+}
+
 static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 {
 	const struct nf_conntrack_tuple *orig, *reply;
-	struct net *net = sweep->fn->net;
-	struct net_device *dev;
-	struct fcn_key key;
+
+	if (nf_ct_l3num(ct) != NFPROTO_IPV4 ||
+	    !fcn_conf_maps(sweep->conf, nf_ct_protonum(ct)))
+		return;
 
 	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
 	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	if (nf_ct_l3num(ct) != NFPROTO_IPV4 || !(ct->status & IPS_SRC_NAT) ||
-	    !fcn_conf_maps(sweep->conf, nf_ct_protonum(ct)) ||
-	    !fcn_conf_inside(sweep->conf, orig->src.u3.ip) ||
-	    __ip_dev_find(net, orig->src.u3.ip, false))
-		return;
-
-	dev = __ip_dev_find(net, reply->dst.u3.ip, false);
-	if (!dev || !fcn_net_names(sweep->fn, dev->name))
-		return;
-	fcn_ct_key(ct, &reply->dst.u3, &key);
-	fcn_mapping_adopt(sweep->fn, &key, fcn_tuple_dst(reply), dev->ifindex);
+	if (ct->status & IPS_SRC_NAT)
+		fcn_sweep_adopt_end(sweep, ct, &orig->src, &reply->dst.u3,
+				    fcn_tuple_dst(reply), false);
+	if (ct->status & IPS_DST_NAT)
+		fcn_sweep_adopt_end(sweep, ct, &reply->src, &orig->dst.u3,
+				    fcn_tuple_dst(orig), true);
 }
 
 /* Returns 1 for an entry that has to go, as nf_ct_iterate_cleanup() asks. */
@@ -629,8 +680,8 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
  * @since:	time since the sweep before began, seconds
  * @adopt:	make mappings of entries that were translated without us
  *
- * Deletes the sessions of dying mappings, and those that strangers opened on
- * a mapping that accepts no more and nobody answered.  Sleeps.
+ * Deletes the sessions of dying mappings, and lets those expire that strangers
+ * opened on a mapping that accepts no more and that nobody answered.  Sleeps.
  *
  * Return: the number of entries.
  */

@@ -118,12 +118,17 @@ struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex)
 	return NULL;
 }
 
-/* Finds the devices of the names in the list, as far as they are up. */
+/*
+ * Finds the devices of the names in the list, as far as they are up.  The lock
+ * is for the notifier and a writer of `wan`: whoever looks last writes last.
+ */
 static void fcn_net_resolve(struct fcn_net *fn)
 {
+	static DEFINE_SPINLOCK(resolve_lock);
 	struct net_device *dev;
 	struct fcn_wan *wan;
 
+	spin_lock(&resolve_lock);
 	rcu_read_lock();
 	list_for_each_entry_rcu(wan, &fn->wans, list) {
 		dev = dev_get_by_name_rcu(fn->net, wan->name);
@@ -131,6 +136,7 @@ static void fcn_net_resolve(struct fcn_net *fn)
 			   dev && dev->flags & IFF_UP ? dev->ifindex : 0);
 	}
 	rcu_read_unlock();
+	spin_unlock(&resolve_lock);
 }
 
 static void fcn_wan_free_rcu(struct rcu_head *head)
@@ -252,9 +258,10 @@ static bool fcn_is_ipsec_bound(const struct sk_buff *skb)
 }
 
 /* The device a packet came in by is on the inside, or the packet left IPsec. */
-static bool fcn_from_inside(const struct fcn_net *fn, const struct sk_buff *skb)
+static bool fcn_from_inside(const struct fcn_net *fn, const struct sk_buff *skb,
+			    int iif)
 {
-	return !fcn_net_wan(fn, skb->skb_iif) || skb_sec_path(skb);
+	return !fcn_net_wan(fn, iif) || skb_sec_path(skb);
 }
 
 /*
@@ -271,7 +278,7 @@ static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 	return IPCB(skb)->flags & IPSKB_FORWARDED &&
 	       fcn_conf_maps(conf, nf_ct_protonum(ct)) &&
 	       fcn_conf_inside(conf, tuple->src.u3.ip) &&
-	       fcn_from_inside(fn, skb);
+	       fcn_from_inside(fn, skb, skb->skb_iif);
 }
 
 /* The external address that MASQUERADE would choose, or 0. */
@@ -334,7 +341,6 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 {
 	union nf_inet_addr ext = {};
 	struct fcn_mapping *m;
-	bool count;
 
 	ext.ip = fcn_external_addr(skb, state->out);
 	if (!ext.ip)
@@ -344,8 +350,7 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (IS_ERR(m))
 		return fcn_refuse_opener(fn, PTR_ERR(m));
 
-	count = !conf->udp_refresh_inbound && m->key.proto == IPPROTO_UDP;
-	switch (fcn_ct_map_out(fn, ct, m, count)) {
+	switch (fcn_ct_map_out(fn, ct, m, state->out->ifindex)) {
 	case 0:
 		fcn_stat_inc(fn, FCN_STAT_flows_out);
 		fcn_wan_stat_inc(wan, FCN_WAN_OUT);
@@ -381,10 +386,10 @@ static unsigned int fcn_masquerade(struct fcn_net *fn, struct sk_buff *skb,
  * it would reach the router's own sockets, and leave an entry that blocks the
  * port for the inside host.
  */
-static unsigned int fcn_in(struct fcn_net *fn, struct sk_buff *skb,
-			   struct nf_conn *ct, const struct fcn_mapping *m)
+static unsigned int fcn_in(struct fcn_net *fn, struct nf_conn *ct,
+			   const struct fcn_mapping *m, int iif)
 {
-	struct fcn_wan *wan = fcn_net_wan(fn, skb->skb_iif);
+	struct fcn_wan *wan = fcn_net_wan(fn, iif);
 
 	switch (fcn_ct_map_in(fn, ct, m)) {
 	case 0:
@@ -424,10 +429,9 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 }
 
 static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
-					const struct sk_buff *skb,
-					const struct fcn_mapping *m)
+					const struct fcn_mapping *m, int iif)
 {
-	struct fcn_wan *wan = fcn_net_wan(fn, skb->skb_iif);
+	struct fcn_wan *wan = fcn_net_wan(fn, iif);
 
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
@@ -462,6 +466,8 @@ static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
 	const struct fcn_conf *conf = fcn_conf(fn);
 	const struct nf_conntrack_tuple *tuple;
 	struct nf_conn *ct = fcn_undecided(skb);
+	/* not skb_iif: with bridge netfilter that is still the bridge's port */
+	int iif = state->in->ifindex;
 	struct fcn_mapping *m;
 	bool inside;
 
@@ -478,28 +484,27 @@ static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
 	    m->key.zone != nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL))
 		return NF_ACCEPT;
 
-	inside = skb->skb_iif != m->ifindex && fcn_from_inside(fn, skb);
+	inside = iif != m->ifindex && fcn_from_inside(fn, skb, iif);
 	if (inside && !conf->hairpin)
 		return NF_ACCEPT;
 	if (!fcn_mapping_accepts(m))
-		return fcn_refuse_stranger(fn, skb, m);
+		return fcn_refuse_stranger(fn, m, iif);
 	if (inside && fcn_conf_inside(conf, tuple->src.u3.ip) &&
 	    !nf_nat_initialized(ct, NF_NAT_MANIP_SRC))
 		return fcn_hairpin(fn, conf, ct, m);
-	return fcn_in(fn, skb, ct, m);
+	return fcn_in(fn, ct, m, iif);
 }
 
 /* An inbound flow has got past the filter table: for the status file. */
 static void fcn_count_passed(struct fcn_net *fn, const struct nf_conn *ct)
 {
-	struct fcn_session s;
+	const struct fcn_mapping *m = fcn_ct_mapping_in(&fn->table, ct);
 	struct fcn_wan *wan;
 
-	if (!(ct->status & IPS_DST_NAT) ||
-	    !fcn_ct_session(&fn->table, ct, &s) || !s.in)
+	if (!m)
 		return;
 	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
-	wan = fcn_net_wan(fn, s.in->ifindex);
+	wan = fcn_net_wan(fn, m->ifindex);
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_PASSED);
 }
@@ -640,7 +645,8 @@ static void fcn_net_end_one(struct fcn_mapping *m, void *data)
  * @match:	says which
  * @data:	for @match
  *
- * On return they are gone.  Sleeps.
+ * On return they are gone, but for those that a packet which is being held up
+ * somewhere may still use: they go with the next sweeps.  Sleeps.
  *
  * Return: how many there were.
  */
@@ -650,6 +656,8 @@ u32 fcn_net_end(struct fcn_net *fn,
 {
 	struct fcn_end end = { .match = match, .data = data };
 
+	/* packets that have seen the old state of things make no more */
+	synchronize_net();
 	fcn_mapping_walk(&fn->table, fcn_net_end_one, &end);
 	if (end.count)
 		fcn_clock_purge(fn);
@@ -695,14 +703,14 @@ int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf)
 {
 	struct fcn_conf *old = rcu_dereference_protected(fn->conf,
 							 lockdep_is_held(&fn->mutex));
-	bool hook = conf->wans && !fn->hooked;
 	LIST_HEAD(added);
+	bool adopt;
 	int err;
 
 	err = fcn_wans_prepare(fn, conf, &added);
 	if (err)
 		return err;
-	if (hook) {
+	if (conf->wans && !fn->hooked) {
 		err = fcn_net_hook(fn);
 		if (err) {
 			fcn_wans_free(&added);
@@ -710,19 +718,21 @@ int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf)
 		}
 	}
 
+	adopt = !list_empty(&added);
 	rcu_assign_pointer(fn->conf, conf);
 	fcn_wans_replace(fn, conf, &added);
 	kfree_rcu(old, rcu);
 	/*
-	 * The names have no devices yet, so the hooks decide nothing: flows
-	 * from before get their ports first.
+	 * New names have no devices yet, so the hooks decide nothing there:
+	 * flows from before get their ports first.
 	 */
-	if (hook)
+	if (adopt)
 		fcn_clock_adopt(fn);
 	fcn_net_resolve(fn);
 	fcn_net_end(fn, fcn_net_stale, fn);
 	if (!conf->wans)
 		fcn_net_unhook(fn);
+	fcn_proc_own(fn);
 	return 0;
 }
 
@@ -786,8 +796,14 @@ static int __net_init fcn_net_init(struct net *net)
 	err = fcn_proc_net_init(fn);
 	if (err)
 		goto free_conf;
+	/* last: from now on knobs are written */
+	err = fcn_sysctl_net_init(fn);
+	if (err)
+		goto remove_proc;
 	return 0;
 
+remove_proc:
+	fcn_proc_net_exit(fn);
 free_conf:
 	fcn_conf_net_exit(fn);
 free_table:
@@ -802,14 +818,14 @@ static void __net_exit fcn_net_exit(struct net *net)
 {
 	struct fcn_net *fn = fcn_net(net);
 
+	fcn_sysctl_net_exit(fn);
 	fcn_proc_net_exit(fn);
-	fcn_conf_net_exit(fn);
 	fcn_net_unhook(fn);
 	cancel_work_sync(&fn->events);
 	fcn_clock_stop(fn);
 	fcn_table_exit(&fn->table);
 	fcn_wans_free(&fn->wans);
-	kfree(rcu_replace_pointer(fn->conf, NULL, true));
+	fcn_conf_net_exit(fn);
 	free_percpu(fn->stats);
 }
 

@@ -164,6 +164,7 @@ static bool fcn_mapping_revive(struct fcn_mapping *m)
 	lockdep_assert_held(&m->pool->lock);
 	if (m->life.state >= FCN_DYING)
 		return false;
+	WRITE_ONCE(m->life.closed, false);
 	WRITE_ONCE(m->life.state, FCN_ACTIVE);
 	return true;
 }
@@ -231,8 +232,8 @@ static int fcn_mapping_insert(struct fcn_mapping *m, u16 port)
 	err = rhashtable_lookup_insert_fast(&m->table->inside, &m->node,
 					    fcn_inside_params);
 	if (err) {
-		/* readers may have found it; nobody has used it */
-		WRITE_ONCE(m->life.state, FCN_DYING);
+		/* a walk may have found it, and must not free it again */
+		WRITE_ONCE(m->life.state, FCN_FREE);
 		fcn_port_release(m->pool, port);
 	}
 	return err;
@@ -264,9 +265,11 @@ fcn_mapping_publish(struct fcn_net *fn, struct fcn_mapping *m,
 		goto unlock;
 	}
 	old = fcn_mapping_find(m->table, &m->key);
-	if (old && fcn_mapping_revive(old)) {
-		spin_unlock_bh(&pool->lock);
+	if (old) {
+		/* in the hash, so not dying */
 		fcn_mapping_push(old, m->life.pushed);
+		fcn_mapping_revive(old);
+		spin_unlock_bh(&pool->lock);
 		call_rcu(&m->rcu, fcn_mapping_free_rcu);
 		return old;
 	}
@@ -336,8 +339,7 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
  * mapping that was draining or held down is active again.
  *
  * Return: the mapping, or ERR_PTR() of -ENOSPC (no free port), -EDQUOT
- * (max_mappings), -ENOMEM, -EAGAIN (pool was just being removed), or what a
- * busy hash returns.
+ * (max_mappings), -ENOMEM, or what a busy hash returns.
  */
 struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_conf *conf,
@@ -348,7 +350,22 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 
 	if (likely(m) && fcn_mapping_refresh(m, deadline))
 		return m;
-	return fcn_mapping_create(fn, conf, key, ifindex, deadline);
+	m = fcn_mapping_create(fn, conf, key, ifindex, deadline);
+	/* its pool was empty and is just being removed: make a new one */
+	if (m == ERR_PTR(-EAGAIN))
+		m = fcn_mapping_create(fn, conf, key, ifindex, deadline);
+	return m;
+}
+
+/**
+ * fcn_mapping_resume - its sessions make a mapping active again
+ * @m:		the mapping, not dying
+ */
+void fcn_mapping_resume(struct fcn_mapping *m)
+{
+	spin_lock_bh(&m->pool->lock);
+	fcn_mapping_revive(m);
+	spin_unlock_bh(&m->pool->lock);
 }
 
 /**
@@ -357,6 +374,9 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
  * @key:	inside endpoint and external address of the entry
  * @port:	its external port, network order
  * @ifindex:	external device
+ * @closed:	the entry was opened from outside, maybe by a port forward: the
+ *		mapping keeps the port from others, and takes nothing new before
+ *		its endpoint speaks
  *
  * Called by the sweep, so maybe under a conntrack bucket lock.  The deadline
  * comes from the entry, in the same sweep.
@@ -365,16 +385,20 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
  * port another owner, or a limit is reached.
  */
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
-		      __be16 port, int ifindex)
+		      __be16 port, int ifindex, bool closed)
 {
 	const struct fcn_conf *conf = fcn_conf(fn);
 	struct fcn_pool_key pool_key;
-	struct fcn_mapping *m = NULL;
+	struct fcn_mapping *m;
 	struct fcn_pool *pool;
 	int err = -ENOMEM;
 
-	if (fcn_mapping_find(&fn->table, key))
+	m = fcn_mapping_find(&fn->table, key);
+	if (m) {
+		if (!closed && READ_ONCE(m->life.closed))
+			fcn_mapping_resume(m);
 		return -EEXIST;
+	}
 	if (!fcn_port_list_has(fcn_conf_ports(conf, key->proto), ntohs(port)))
 		return -ERANGE;
 	if (!fcn_table_admit(fn, conf->max_mappings))
@@ -389,6 +413,10 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		return err;
 	}
 
+	if (closed) {
+		m->life.closed = true;
+		m->life.state = FCN_DRAINING;
+	}
 	spin_lock_bh(&pool->lock);
 	err = pool->dead ? -EAGAIN : fcn_mapping_insert(m, ntohs(port));
 	spin_unlock_bh(&pool->lock);
@@ -423,17 +451,6 @@ bool fcn_mapping_stop(struct fcn_mapping *m, enum fcn_state state, u32 now)
 	return stopped;
 }
 
-/**
- * fcn_mapping_resume - its sessions have made a mapping active again
- * @m:		the mapping, not dying
- */
-void fcn_mapping_resume(struct fcn_mapping *m)
-{
-	spin_lock_bh(&m->pool->lock);
-	fcn_mapping_revive(m);
-	spin_unlock_bh(&m->pool->lock);
-}
-
 /* Pool lock held: a dying mapping is not found from inside. */
 static void fcn_mapping_unlink(struct fcn_mapping *m)
 {
@@ -463,14 +480,15 @@ void fcn_mapping_condemn(struct fcn_mapping *m)
  * fcn_mapping_retire - give the port back and free the mapping
  * @m:		the mapping; valid until rcu_read_unlock() in any case
  *
- * Return: false if a packet has just made it active again; it stays then.
+ * Return: false if a packet has just made it active again, or if it is free
+ * already.
  */
 bool fcn_mapping_retire(struct fcn_mapping *m)
 {
 	bool retire;
 
 	spin_lock_bh(&m->pool->lock);
-	retire = m->life.state != FCN_ACTIVE;
+	retire = m->life.state != FCN_ACTIVE && m->life.state != FCN_FREE;
 	if (retire) {
 		fcn_mapping_unlink(m);
 		WRITE_ONCE(m->life.state, FCN_FREE);

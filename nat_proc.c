@@ -278,16 +278,10 @@ static void fcn_sessions_visit(const struct nf_conn *ct, void *data)
 		fcn_show_session(page->seq, ct, &s, s.in);
 }
 
-static void fcn_sessions_ignore(const struct nf_conn *ct, void *data)
-{
-}
-
 /* A position is a bucket, and a record is all that is in it. */
 static void *fcn_sessions_start(struct seq_file *seq, loff_t *pos)
 {
-	if (*pos > U32_MAX || !fcn_ct_bucket(*pos, fcn_sessions_ignore, NULL))
-		return NULL;
-	return pos;
+	return *pos < fcn_ct_buckets() ? pos : NULL;
 }
 
 static void *fcn_sessions_next(struct seq_file *seq, void *v, loff_t *pos)
@@ -347,9 +341,12 @@ static int fcn_stats_show(struct seq_file *seq, void *v)
 static void fcn_status_address(struct seq_file *seq,
 			       const struct net_device *dev)
 {
+	struct in_device *in_dev = __in_dev_get_rcu(dev);
 	__be32 addr = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
 
-	if (!addr) {
+	/* it may have come from another device */
+	if (!in_dev || !inet_confirm_addr(dev_net(dev), in_dev, 0, addr,
+					  RT_SCOPE_HOST)) {
 		seq_puts(seq, " address=none");
 		return;
 	}
@@ -411,19 +408,29 @@ static int fcn_status_show(struct seq_file *seq, void *v)
 
 /* The directory. */
 
-static void fcn_proc_own(const struct net *net, struct proc_dir_entry *pde)
+/**
+ * fcn_proc_own - give the files to the root of the namespace
+ * @fn:		namespace
+ *
+ * A user namespace that is made together with the network namespace gets its
+ * root only later, so this is done again with every change of a knob.
+ */
+void fcn_proc_own(struct fcn_net *fn)
 {
-	kuid_t uid = make_kuid(net->user_ns, 0);
-	kgid_t gid = make_kgid(net->user_ns, 0);
+	kuid_t uid = make_kuid(fn->net->user_ns, 0);
+	kgid_t gid = make_kgid(fn->net->user_ns, 0);
+	size_t i;
 
-	if (uid_valid(uid) && gid_valid(gid))
-		proc_set_user(pde, uid, gid);
+	if (!fn->proc || !uid_valid(uid) || !gid_valid(gid))
+		return;
+	for (i = 0; i < ARRAY_SIZE(fn->proc_file); i++)
+		proc_set_user(fn->proc_file[i], uid, gid);
 }
 
 int fcn_proc_net_init(struct fcn_net *fn)
 {
+	struct proc_dir_entry **file = fn->proc_file;
 	struct net *net = fn->net;
-	struct proc_dir_entry *file[4];
 	size_t i;
 
 	if (!IS_ENABLED(CONFIG_PROC_FS))
@@ -445,13 +452,13 @@ int fcn_proc_net_init(struct fcn_net *fn)
 					 fcn_stats_show, NULL);
 	file[3] = proc_create_net_single("status", 0440, fn->proc,
 					 fcn_status_show, NULL);
-	for (i = 0; i < ARRAY_SIZE(file); i++) {
+	for (i = 0; i < ARRAY_SIZE(fn->proc_file); i++) {
 		if (!file[i]) {
 			proc_remove(fn->proc);
 			return -ENOMEM;
 		}
-		fcn_proc_own(net, file[i]);
 	}
+	fcn_proc_own(fn);
 	return 0;
 }
 

@@ -72,7 +72,7 @@ enum fcn_phase fcn_tcp_phase(const struct fcn_tcp_view *tcp)
 	case TCP_CONNTRACK_TIME_WAIT:
 		return FCN_CLOSE;
 	case TCP_CONNTRACK_CLOSE:
-		return tcp->rst_last ? FCN_RST : FCN_EST;
+		return tcp->ack_last ? FCN_EST : FCN_RST;
 	default:
 		return FCN_OPEN;
 	}
@@ -258,7 +258,8 @@ void fcn_life_note(struct fcn_life *life, enum fcn_phase phase, u32 deadline,
  *
  * Established sessions that are gone without having been seen closing were
  * lost by conntrack (early drop, flush): their ends may still speak, so their
- * deadline stays.
+ * deadline stays.  One that is lost between the very sweeps between which
+ * another is established goes unnoticed.
  */
 void fcn_life_settle(struct fcn_life *life, u32 spoken)
 {
@@ -290,6 +291,8 @@ struct fcn_settlement {
 	struct fcn_net	*fn;
 	u32		now;
 	u32		slack;	/* how far deadlines may be wrong, seconds */
+	u32		held;	/* mappings in hold-down afterwards */
+	u32		entered; /* those of them that have just come in */
 };
 
 static void fcn_clock_enter(struct fcn_settlement *st, struct fcn_mapping *m,
@@ -313,7 +316,8 @@ static void fcn_clock_enter(struct fcn_settlement *st, struct fcn_mapping *m,
 		/* RFC 6888, REQ-8: only so many ports are held back */
 		if (state == FCN_HOLDDOWN)
 			WRITE_ONCE(life->until, st->now +
-				   (fn->clock.held < conf->port_holddown_max ?
+				   (fn->clock.held + st->entered++ <
+				    conf->port_holddown_max ?
 				    conf->port_holddown : 0));
 		break;
 	case FCN_FREE:
@@ -341,7 +345,8 @@ static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 					  life->ordinary));
 
 	state = READ_ONCE(life->state);
-	seen.due = fcn_life_deadline(life) + st->slack <= st->now;
+	seen.due = READ_ONCE(life->closed) ||
+		   fcn_life_deadline(life) + st->slack <= st->now;
 	seen.used = life->used;
 	seen.clean = !life->sessions && life->stopped != clock->gen;
 	seen.held = life->until <= st->now;
@@ -349,8 +354,7 @@ static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 	next = fcn_next_state(state, &seen);
 	if (next != state)
 		fcn_clock_enter(st, m, next);
-	if (READ_ONCE(life->state) == FCN_HOLDDOWN)
-		clock->held++;
+	st->held += READ_ONCE(life->state) == FCN_HOLDDOWN;
 }
 
 /* A whole sweep: all entries, then all mappings.  Process context. */
@@ -373,8 +377,8 @@ static void fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 
 	WRITE_ONCE(clock->entries,
 		   fcn_ct_sweep(fn, clock->gen, st.now, since, adopt));
-	WRITE_ONCE(clock->held, 0);
 	fcn_mapping_walk(&fn->table, fcn_clock_settle, &st);
+	WRITE_ONCE(clock->held, st.held);
 	fcn_pools_trim(&fn->table.pools);
 
 	WRITE_ONCE(clock->cost, (u32)ktime_us_delta(ktime_get(), start));
@@ -449,9 +453,7 @@ static void fcn_clock_count_dying(struct fcn_mapping *m, void *data)
  * fcn_clock_purge - end the sessions of dying mappings, then the mappings
  * @fn:		namespace; the caller holds its mutex
  *
- * The first pass deletes, the next finds nothing left and frees.  Should a
- * packet have been held up all the while (by a queue to user space), the
- * regular sweep goes on.  Sleeps.
+ * The first pass deletes, the next finds nothing left and frees.  Sleeps.
  */
 void fcn_clock_purge(struct fcn_net *fn)
 {

@@ -85,6 +85,8 @@ const struct fcn_port_list *fcn_conf_ports(const struct fcn_conf *conf,
 void fcn_conf_init(void);
 int fcn_conf_net_init(struct fcn_net *fn);
 void fcn_conf_net_exit(struct fcn_net *fn);
+int fcn_sysctl_net_init(struct fcn_net *fn);
+void fcn_sysctl_net_exit(struct fcn_net *fn);
 int fcn_conf_boot(struct fcn_net *fn);
 void fcn_conf_unboot(void);
 

@@ -33,16 +33,19 @@ struct fcn_session {
 void fcn_ct_key(const struct nf_conn *ct, const union nf_inet_addr *ext,
 		struct fcn_key *key);
 int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
-		   const struct fcn_mapping *m, bool count);
+		   const struct fcn_mapping *m, int ifindex);
 int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 		  const struct fcn_mapping *m);
 int fcn_ct_map_hairpin(struct fcn_net *fn, struct nf_conn *ct,
 		       const struct fcn_mapping *to,
 		       const struct fcn_mapping *from);
 
-bool fcn_ct_bucket(u32 bucket,
+u32 fcn_ct_buckets(void);
+void fcn_ct_bucket(u32 bucket,
 		   void (*visit)(const struct nf_conn *ct, void *data),
 		   void *data);
+struct fcn_mapping *fcn_ct_mapping_in(struct fcn_table *table,
+				      const struct nf_conn *ct);
 bool fcn_ct_session(struct fcn_table *table, const struct nf_conn *ct,
 		    struct fcn_session *s);
 u32 fcn_ct_sweep(struct fcn_net *fn, u32 gen, u32 now, u32 since, bool adopt);

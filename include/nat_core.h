@@ -21,6 +21,8 @@ struct ctl_table_header;
 struct fcn_conf;
 struct proc_dir_entry;
 
+#define FCN_PROC_FILES	4
+
 /* Every counter of a namespace: procfs prints them by these names. */
 #define FCN_STATS(X)			\
 	X(mappings_created),		\
@@ -110,6 +112,7 @@ struct fcn_wan {
  * @sysctl:	header of the table of knobs
  * @sysctls:	that table
  * @proc:	our directory in /proc/net
+ * @proc_file:	the files in it
  */
 struct fcn_net {
 	struct net			*net;
@@ -129,6 +132,7 @@ struct fcn_net {
 	struct ctl_table_header		*sysctl;
 	struct ctl_table		*sysctls;
 	struct proc_dir_entry		*proc;
+	struct proc_dir_entry		*proc_file[FCN_PROC_FILES];
 };
 
 struct fcn_net *fcn_net(const struct net *net);

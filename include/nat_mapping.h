@@ -89,7 +89,7 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_key *key, int ifindex,
 				    u32 deadline);
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
-		      __be16 port, int ifindex);
+		      __be16 port, int ifindex, bool closed);
 
 bool fcn_mapping_accepts(const struct fcn_mapping *m);
 void fcn_mapping_push(struct fcn_mapping *m, u32 deadline);

@@ -9,5 +9,6 @@ struct fcn_net;
 
 int fcn_proc_net_init(struct fcn_net *fn);
 void fcn_proc_net_exit(struct fcn_net *fn);
+void fcn_proc_own(struct fcn_net *fn);
 
 #endif /* _FULLCONE_NAT_PROC_H */

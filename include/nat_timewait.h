@@ -79,6 +79,9 @@ struct fcn_timeouts {
  * @pushed:	deadline set by outbound first packets; any CPU, READ_ONCE()
  * @state:	enum fcn_state; written under the lock of the mapping's pool,
  *		read with READ_ONCE()
+ * @closed:	made of a session that was opened from outside: as if its
+ *		deadline had passed, until its endpoint speaks; written like
+ *		@state
  * @ordinary:	has spoken to other than short ports; only ever set
  * @gen:	sweep in which the members below were counted
  * @stopped:	sweep in which the mapping left %FCN_ACTIVE
@@ -101,6 +104,7 @@ struct fcn_timeouts {
 struct fcn_life {
 	u32	pushed;
 	u8	state;
+	bool	closed;
 	bool	ordinary;
 
 	u32	gen;
@@ -122,7 +126,8 @@ struct fcn_life {
 /**
  * struct fcn_tcp_view - what decides conntrack's timeout of a TCP entry
  * @state:	enum tcp_conntrack
- * @rst_last:	the last valid packet was a RST
+ * @rst_last:	the last packet was a RST
+ * @ack_last:	the last packet had neither SYN, FIN nor RST
  * @answered:	packets were seen in both directions
  * @retrans:	the limit of retransmissions was reached
  * @unacked:	data is outstanding
@@ -131,6 +136,7 @@ struct fcn_life {
 struct fcn_tcp_view {
 	u8	state;
 	bool	rst_last;
+	bool	ack_last;
 	bool	answered;
 	bool	retrans;
 	bool	unacked;

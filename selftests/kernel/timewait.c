@@ -65,8 +65,12 @@ static const struct {
 	{ "RST", { .state = TCP_CONNTRACK_CLOSE, .answered = true,
 		   .rst_last = true },
 	  FCN_RST, 10 },
-	{ "data after RST", { .state = TCP_CONNTRACK_CLOSE, .answered = true },
+	{ "data after RST", { .state = TCP_CONNTRACK_CLOSE, .answered = true,
+			      .ack_last = true },
 	  FCN_EST, 10 },
+	{ "ignored SYN after RST", { .state = TCP_CONNTRACK_CLOSE,
+				     .answered = true },
+	  FCN_RST, 10 },
 };
 
 static const struct {
