@@ -333,6 +333,21 @@ static unsigned int fcn_refuse_opener(struct fcn_net *fn, long err)
 	}
 }
 
+/* The verdict on a flow whose translation has ended with @err. */
+static unsigned int fcn_conclude(struct fcn_net *fn, int err,
+				 enum fcn_stat done, enum fcn_stat conflict)
+{
+	switch (err) {
+	case 0:
+		fcn_stat_inc(fn, done);
+		return NF_ACCEPT;
+	case -EBUSY:
+		return fcn_drop(fn, conflict);
+	default:
+		return fcn_drop(fn, FCN_STAT_drop_no_memory);
+	}
+}
+
 /* An outbound first packet that is ours to decide. */
 static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 			    struct fcn_wan *wan, struct sk_buff *skb,
@@ -341,6 +356,7 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 {
 	union nf_inet_addr ext = {};
 	struct fcn_mapping *m;
+	int err;
 
 	ext.ip = fcn_external_addr(skb, state->out);
 	if (!ext.ip)
@@ -350,16 +366,11 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (IS_ERR(m))
 		return fcn_refuse_opener(fn, PTR_ERR(m));
 
-	switch (fcn_ct_map_out(fn, ct, m, state->out->ifindex)) {
-	case 0:
-		fcn_stat_inc(fn, FCN_STAT_flows_out);
+	err = fcn_ct_map_out(fn, ct, m, state->out->ifindex);
+	if (!err)
 		fcn_wan_stat_inc(wan, FCN_WAN_OUT);
-		return NF_ACCEPT;
-	case -EBUSY:
-		return fcn_drop(fn, FCN_STAT_drop_out_conflict);
-	default:
-		return fcn_drop(fn, FCN_STAT_drop_no_memory);
-	}
+	return fcn_conclude(fn, err, FCN_STAT_flows_out,
+			    FCN_STAT_drop_out_conflict);
 }
 
 /*
@@ -390,18 +401,12 @@ static unsigned int fcn_in(struct fcn_net *fn, struct nf_conn *ct,
 			   const struct fcn_mapping *m, int iif)
 {
 	struct fcn_wan *wan = fcn_net_wan(fn, iif);
+	int err = fcn_ct_map_in(fn, ct, m);
 
-	switch (fcn_ct_map_in(fn, ct, m)) {
-	case 0:
-		fcn_stat_inc(fn, FCN_STAT_flows_in);
-		if (wan)
-			fcn_wan_stat_inc(wan, FCN_WAN_IN);
-		return NF_ACCEPT;
-	case -EBUSY:
-		return fcn_drop(fn, FCN_STAT_drop_in_conflict);
-	default:
-		return fcn_drop(fn, FCN_STAT_drop_no_memory);
-	}
+	if (!err && wan)
+		fcn_wan_stat_inc(wan, FCN_WAN_IN);
+	return fcn_conclude(fn, err, FCN_STAT_flows_in,
+			    FCN_STAT_drop_in_conflict);
 }
 
 /*
@@ -417,15 +422,8 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	from = fcn_opener(fn, conf, ct, &to->key.ext, to->ifindex);
 	if (IS_ERR(from))
 		return fcn_refuse_opener(fn, PTR_ERR(from));
-	switch (fcn_ct_map_hairpin(fn, ct, to, from)) {
-	case 0:
-		fcn_stat_inc(fn, FCN_STAT_flows_hairpin);
-		return NF_ACCEPT;
-	case -EBUSY:
-		return fcn_drop(fn, FCN_STAT_drop_in_conflict);
-	default:
-		return fcn_drop(fn, FCN_STAT_drop_no_memory);
-	}
+	return fcn_conclude(fn, fcn_ct_map_hairpin(fn, ct, to, from),
+			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
 }
 
 static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
