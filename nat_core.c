@@ -281,13 +281,27 @@ static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 	       fcn_from_inside(fn, skb, skb->skb_iif);
 }
 
-/* The external address that MASQUERADE would choose, or 0. */
-static __be32 fcn_external_addr(const struct sk_buff *skb,
+/*
+ * The external address that MASQUERADE would choose, or 0.  For a device without
+ * any the kernel offers another's: right for an unnumbered line, whose address
+ * is on the loopback device or another wan interface; but while a line is being
+ * redialled it would be the LAN's, which has no business outside.
+ */
+static __be32 fcn_external_addr(const struct fcn_net *fn,
+				const struct sk_buff *skb,
 				const struct net_device *out)
 {
 	__be32 nexthop = rt_nexthop(skb_rtable(skb), ip_hdr(skb)->daddr);
+	__be32 addr = inet_select_addr(out, nexthop, RT_SCOPE_UNIVERSE);
+	const struct in_device *in_dev = __in_dev_get_rcu(out);
+	const struct net_device *dev;
 
-	return inet_select_addr(out, nexthop, RT_SCOPE_UNIVERSE);
+	if (likely(in_dev && rcu_access_pointer(in_dev->ifa_list)))
+		return addr;
+	dev = __ip_dev_find(fn->net, addr, false);
+	if (dev && (dev->flags & IFF_LOOPBACK || fcn_net_wan(fn, dev->ifindex)))
+		return addr;
+	return 0;
 }
 
 /* How long a first packet keeps its mapping, as a deadline in seconds. */
@@ -358,7 +372,7 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 	struct fcn_mapping *m;
 	int err;
 
-	ext.ip = fcn_external_addr(skb, state->out);
+	ext.ip = fcn_external_addr(fn, skb, state->out);
 	if (!ext.ip)
 		return fcn_drop(fn, FCN_STAT_drop_no_address);
 
