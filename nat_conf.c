@@ -2,7 +2,7 @@
 /*
  * The knobs.
  *
- * Owns the configuration of each namespace and the three ways to it: sysctls,
+ * Owns the configuration of each namespace and the ways to it: sysctls,
  * module parameters (for the initial namespace), and the predicates that the
  * packet path asks.
  *

@@ -55,7 +55,7 @@ enum fcn_state {
 };
 
 /**
- * struct fcn_timeouts - idle times in seconds, see spec of the knobs
+ * struct fcn_timeouts - idle times in seconds, the *_timeout knobs
  * @udp:	UDP
  * @udp_short:	UDP that has only ever spoken to short ports
  * @icmp:	ICMP query
