@@ -7,6 +7,9 @@
 # To be sourced by bash with "set -euo pipefail" in effect. Nothing here installs
 # a kernel or its headers on the machine.
 
+# shellcheck source=scripts/lib-debug.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib-debug.sh"
+
 FULLCONE_CACHE=${FULLCONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/fullcone_nat}
 export FULLCONE_CACHE
 
@@ -86,37 +89,64 @@ apt_update() {
 # kernel_fetch [VERSION]: the one in the cache, or the newest there is. A version
 # stays the same kernel until it is renewed: what is built for it has to fit.
 kernel_fetch() {
-	local version=${1:-stock} lock
+	local version=${1:-stock}
 
 	kernel_cached "$version" && return 0
-	mkdir -p "$FULLCONE_CACHE/kernels"
-	exec {lock}>"$FULLCONE_CACHE/kernels/lock"
-	flock "$lock"
+	kernel_lock "$version"
 	# Another script may have fetched it while this one waited.
-	kernel_cached "$version" || kernel_from_archive "$version"
-	exec {lock}>&-
+	kernel_cached "$version" || kernel_make "$version"
+	exec {KERNEL_LOCK}>&-
 }
 
 # kernel_renew [VERSION]: the newest there is
 kernel_renew() {
-	local version=${1:-stock} lock
+	local version=${1:-stock}
 
-	mkdir -p "$FULLCONE_CACHE/kernels"
-	exec {lock}>"$FULLCONE_CACHE/kernels/lock"
-	flock "$lock"
+	kernel_lock "$version"
 	kernel_choose_archive "$version"
 	"$KERNEL_UPDATE" || die "could not renew the package lists"
-	kernel_from_archive "$version"
-	exec {lock}>&-
+	kernel_make "$version"
+	exec {KERNEL_LOCK}>&-
+}
+
+# Who wants a kernel from the archive need not wait for one that is being built.
+kernel_lock() {
+	local file=$FULLCONE_CACHE/kernels/lock
+
+	[[ $1 != debug ]] || file+=-debug
+	mkdir -p "${file%/*}"
+	exec {KERNEL_LOCK}>"$file"
+	flock "$KERNEL_LOCK"
 }
 
 # kernel_cached VERSION: fails if it has not been fetched
 kernel_cached() {
 	local link
 
-	link=$FULLCONE_CACHE/kernels/$(kernel_suite "$1") || exit 1
+	link=$(kernel_link "$1") || exit 1
 	[[ -e $link/complete ]] || return 1
 	kernel_names "$(readlink "$link")"
+}
+
+# The symbolic link in the cache that says which kernel a version is.
+kernel_link() {
+	local name
+
+	if [[ $1 == debug ]]; then
+		name=debug-$(debug_key)
+	else
+		name=$(kernel_suite "$1") || return 1
+	fi
+	printf '%s\n' "$FULLCONE_CACHE/kernels/$name"
+}
+
+kernel_make() {
+	if [[ $1 == debug ]]; then
+		debug_build
+	else
+		kernel_from_archive "$1"
+	fi
+	ln -sfn "${KERNEL_DIR##*/}" "$(kernel_link "$1")"
 }
 
 kernel_from_archive() {
@@ -124,17 +154,16 @@ kernel_from_archive() {
 	# What an old list names may be gone from the archive: ask for a new one.
 	kernel_have || { "$KERNEL_UPDATE" && kernel_have; } ||
 		die "could not fetch the $1 kernel"
-	ln -sfn "${KERNEL_DIR##*/}" "$FULLCONE_CACHE/kernels/$(kernel_suite "$1")"
 }
 
 # The release of the distribution that has this version.
 kernel_suite() {
 	case $1 in
-	stock)	os_release VERSION_CODENAME ;;
+	stock | debug)	os_release VERSION_CODENAME ;;
 	5.10)	echo bullseye ;;
 	6.1)	echo bookworm ;;
 	6.12)	echo trixie ;;
-	*)	die "no kernel '$1': there are stock, 5.10, 6.1 and 6.12" ;;
+	*)	die "no kernel '$1': there are stock, debug, 5.10, 6.1 and 6.12" ;;
 	esac
 }
 
@@ -342,6 +371,31 @@ kernel_borrow_libc() {
 		END
 		chmod 755 "$tool"
 	done
+}
+
+# kernel_source DIR [TAR-ARGUMENT...]: the source of this distribution's kernel,
+# the whole tree or what the arguments select
+kernel_source() {
+	local dir=$1 package new status=0
+
+	shift
+	package=$(apt-cache depends linux-source 2>/dev/null |
+		awk '/Depends: linux-source-/ && !n++ { print $2 }')
+	package=${package:-linux-source}
+	new=$(mktemp -d "$FULLCONE_CACHE/new.XXXXXX")
+	say "fetching $package"
+	{
+		kernel_source_download "$new" "$package" ||
+			{ apt_update && kernel_source_download "$new" "$package"; }
+	} && dpkg -x "$new"/*.deb "$new" && mkdir -p "$dir" &&
+		tar -xf "$(find "$new/usr/src" -type f -name '*.tar.*' ! -name '*.sig' -print -quit)" \
+			-C "$dir" --strip-components=1 "$@" || status=1
+	rm -rf "$new"
+	return "$status"
+}
+
+kernel_source_download() {
+	(cd "$1" && quietly kernel-source apt-get download "$2")
 }
 
 #
