@@ -274,15 +274,13 @@ new_ns() {
 
 # set_sysctl NS NAME=VALUE...: those the kernel does not have are passed over
 set_sysctl() {
-	# shellcheck disable=SC2016
-	ip netns exec "$1" sh -c 'for s; do
-		f=/proc/sys/$(echo "${s%%=*}" | tr . /)
-		[ ! -e "$f" ] || echo "${s#*=}" >"$f"
-	done' sh "${@:2}"
+	on "$1" sysctl -qe -w "${@:2}"
 }
 
+# on NS COMMAND...: runs it there. "ip netns exec" would make a mount namespace
+# each time, too, for a /sys of its own.
 on() {
-	ip netns exec "$@"
+	nsenter --net="/run/netns/$1" "${@:2}"
 }
 
 # start NAME NS COMMAND...: runs it in the background, its output in $TMP/NAME,
@@ -298,7 +296,8 @@ launch() {
 	local name=$1 ns=$2
 	shift 2
 	stop "$name"
-	ip netns exec "$ns" "$@" >"$TMP/$name" 2>&1 </dev/null &
+	# not "on": $! shall be the command's
+	nsenter --net="/run/netns/$ns" "$@" >"$TMP/$name" 2>&1 </dev/null &
 	pids[$name]=$!
 }
 
@@ -313,6 +312,11 @@ stop() {
 # them with logged, expect_logged
 watch() {
 	start "$1" "$2" "$HERE/sniff" -n 0 "${@:3}"
+}
+
+# mac_of NS INTERFACE
+mac_of() {
+	ip -n "$1" link show "$2" | awk '$1 == "link/ether" { print $2 }'
 }
 
 # -- the home network ----------------------------------------------------------
@@ -392,7 +396,7 @@ home_network() {
 
 # answers NS ADDRESS: a ping gets through
 answers() {
-	ip netns exec "$1" "$HERE/icmpq" -t 1 ask "${ADDR[$1]}:1" "$2"
+	on "$1" "$HERE/icmpq" -t 1 ask "${ADDR[$1]}:1" "$2"
 }
 
 # Servers at A, B and Z, port 3000 and 3001: everyone who asks them is told the
@@ -445,7 +449,7 @@ mapped() {
 
 # seg NS ...: a handmade packet, see seg.c
 seg() {
-	ip netns exec "$1" "$HERE/seg" "${@:2}" || bail_out "can't send: $*"
+	on "$1" "$HERE/seg" "${@:2}" || bail_out "can't send: $*"
 }
 
 # The kernel of a namespace shall not answer handmade TCP with resets. No

@@ -15,7 +15,7 @@ watch wire "$SRV" eth0
 watch inside "$R" br0
 
 # The kernel takes the routes of a device away with its last address.
-mac=$(on "$SRV" cat /sys/class/net/eth0/address)
+mac=$(mac_of "$SRV" eth0)
 ip -n "$R" addr flush dev wan
 ip -n "$R" route add "$A" dev wan
 ip -n "$R" neigh replace "$A" lladdr "$mac" nud permanent dev wan
@@ -27,7 +27,7 @@ expect_logged "no address: the router got the packet" inside "^udp $LAN.2:5000 >
 	expect "no address: it was dropped and counted" test "$(stat_of drop_no_address)" -gt "$before"
 
 ip -n "$R" addr add $W/32 dev lo
-ip -n "$SRV" neigh replace $W lladdr "$(on "$R" cat /sys/class/net/wan/address)" nud permanent dev eth0
+ip -n "$SRV" neigh replace $W lladdr "$(mac_of "$R" wan)" nud permanent dev eth0
 expect_is "unnumbered: the address of lo is used" $W:5001 "$(probe "$X1" udp 5001 $A:3000)"
 expect_unlogged "all the time: nothing of the LAN's left" wire "^[a-z0-9]+ $LAN\."
 

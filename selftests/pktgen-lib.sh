@@ -64,7 +64,7 @@ pktgen_send() {
 	pktgen eth0 dst "$2"
 	pktgen eth0 src_min "$LAN.2"
 	pktgen eth0 src_max "$LAN.2"
-	pktgen eth0 dst_mac "$(on "$R" cat /sys/class/net/br0/address)"
+	pktgen eth0 dst_mac "$(mac_of "$R" br0)"
 	pktgen eth0 udp_src_min "$1"
 	pktgen eth0 udp_src_max "$1"
 	pktgen eth0 udp_dst_min "$3"
