@@ -215,12 +215,11 @@ cleanup() {
 	for ns in "${!pids[@]}"; do
 		stop "$ns"
 	done
+	[[ $finished != yes ]] || count_mappings
 	for ns in ${namespaces[@]+"${namespaces[@]}"}; do
 		ip netns del "$ns" 2>/dev/null
 	done
-	if [[ -n $we_loaded ]] && ! found=$(rmmod fullcone_nat 2>&1); then
-		fail "the module can be removed" "$found"
-	fi
+	[[ -z $we_loaded ]] || unload_module
 	if [[ $finished == skip ]]; then
 		rm -rf "$TMP"
 		exit 4
@@ -240,6 +239,56 @@ cleanup() {
 	printf '1..%d\n' "$tests"
 	rm -rf "$TMP"
 	exit $((failures != 0))
+}
+
+# Every mapping the router made ends once nobody uses it any more.
+count_mappings() {
+	local made
+
+	[[ -z $FULLCONE_STANDIN && -n ${R:-} ]] && module_loaded &&
+		on "$R" test -e /proc/net/fullcone_nat 2>/dev/null || return
+	flush_mappings
+	wait_for 60 mappings_are 0
+	expect_is "after a flush the router has no mapping" 0 "$(stat_of mappings)"
+	made=$(($(stat_of mappings_created) + $(stat_of mappings_adopted)))
+	expect_is "as many mappings have ended as were made" "$made" \
+		"$(($(stat_of mappings_expired) + $(stat_of mappings_ended)))"
+}
+
+mappings_are() {
+	(($(stat_of mappings) == $1))
+}
+
+# With its namespaces everything goes that the module has made. A reference that
+# somebody has kept would let rmmod wait for ever.
+unload_module() {
+	if ! wait_for 60 slabs_empty; then
+		fail "the module's objects are gone with the namespaces" "$(slab_objects)"
+	fi
+	rmmod fullcone_nat >"$TMP/rmmod" 2>&1 &
+	wait_for 120 process_ended $!
+	! module_loaded || fail "the module can be removed" "$(cat "$TMP/rmmod")"
+}
+
+process_ended() {
+	! kill -0 "$1"
+}
+
+# "NAME N" for each of the module's caches that this kernel has not merged with
+# others; what processors and KASAN keep of freed objects is given back first.
+slab_objects() {
+	local slab objects
+
+	for slab in /sys/kernel/slab/fullcone_nat_*; do
+		[[ -d $slab && ! -L $slab && $(<"$slab/aliases") == 0 ]] || continue
+		echo 1 >"$slab/shrink"
+		read -r objects _ <"$slab/objects"
+		echo "${slab##*/} $objects"
+	done
+}
+
+slabs_empty() {
+	! slab_objects | grep -v ' 0$'
 }
 
 # at_exit COMMAND: cleanup runs it first
@@ -546,11 +595,14 @@ stat_of() {
 		/proc/net/fullcone_nat/stats
 }
 
+flush_mappings() {
+	on "$R" sh -c 'echo flush >/proc/net/fullcone_nat/mappings'
+}
+
 # flush_state: no mapping and no connection is left in the router
 flush_state() {
 	if [[ -z $FULLCONE_STANDIN ]]; then
-		on "$R" sh -c 'echo flush >/proc/net/fullcone_nat/mappings' ||
-			bail_out "can't flush the mappings"
+		flush_mappings || bail_out "can't flush the mappings"
 	fi
 	on "$R" conntrack -F >/dev/null 2>&1 || bail_out "can't flush the connections"
 }
