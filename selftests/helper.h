@@ -7,6 +7,7 @@
 #include <err.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
 #include <linux/types.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,36 @@ static inline __u16 checksum(const void *data, size_t len, __u32 sum)
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return htons((__u16)~sum);
+}
+
+/* The checksum of TCP or UDP over the @len bytes that follow the IP header. */
+static inline __u16 l4_checksum(const struct iphdr *ip, size_t len)
+{
+	struct {
+		__u32 src, dst;
+		__u8 zero, proto;
+		__u16 len;
+	} pseudo = {
+		.src = ip->saddr,
+		.dst = ip->daddr,
+		.proto = ip->protocol,
+		.len = htons((__u16)len),
+	};
+
+	return checksum(ip + 1, len,
+			(__u16)~ntohs(checksum(&pseudo, sizeof(pseudo), 0)));
+}
+
+/* A socket for packets that are written from the IP header on. */
+static inline int raw_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), one = 1;
+
+	if (fd < 0)
+		err(EXIT_USAGE, "socket");
+	if (setsockopt(fd, SOL_IP, IP_HDRINCL, &one, sizeof(one)))
+		err(EXIT_USAGE, "setsockopt");
+	return fd;
 }
 
 #endif

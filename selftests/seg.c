@@ -14,33 +14,13 @@
  */
 #include "helper.h"
 
-#include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
-
-struct pseudo {
-	__u32 src, dst;
-	__u8 zero, proto;
-	__u16 len;
-};
 
 static union {
 	struct iphdr ip;
 	__u8 bytes[4096];
 } packet;
-
-static __u16 l4_checksum(size_t len)
-{
-	struct pseudo p = {
-		.src = packet.ip.saddr,
-		.dst = packet.ip.daddr,
-		.proto = packet.ip.protocol,
-		.len = htons((__u16)len),
-	};
-
-	return checksum(packet.bytes + sizeof(packet.ip), len,
-			(__u16)~ntohs(checksum(&p, sizeof(p), 0)));
-}
 
 static size_t put_tcp(__u16 sport, __u16 dport, int argc, char **argv)
 {
@@ -82,7 +62,7 @@ static size_t put_tcp(__u16 sport, __u16 dport, int argc, char **argv)
 		}
 	}
 	memset(tcp + 1, 'x', len);
-	tcp->check = l4_checksum(sizeof(*tcp) + len);
+	tcp->check = l4_checksum(&packet.ip, sizeof(*tcp) + len);
 	return sizeof(*tcp) + len;
 }
 
@@ -95,7 +75,7 @@ static size_t put_udp(__u16 sport, __u16 dport, const char *text)
 	udp->dest = dport;
 	udp->len = htons((__u16)len);
 	memcpy(udp + 1, text, strlen(text));
-	udp->check = l4_checksum(len);
+	udp->check = l4_checksum(&packet.ip, len);
 	if (!udp->check)
 		udp->check = 0xffff;
 	return len;
@@ -115,7 +95,7 @@ static size_t put_hex(const char *hex)
 int main(int argc, char **argv)
 {
 	struct sockaddr_in src, dst;
-	int opt, fd, one = 1;
+	int opt, fd;
 	__u32 mark = 0x5e9;
 	const char *text;
 	size_t len;
@@ -163,11 +143,8 @@ int main(int argc, char **argv)
 	len += sizeof(packet.ip);
 	packet.ip.tot_len = htons((__u16)len);
 
-	fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
-	if (fd < 0)
-		err(EXIT_USAGE, "socket");
-	if (setsockopt(fd, SOL_IP, IP_HDRINCL, &one, sizeof(one)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
+	fd = raw_socket();
+	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
 		err(EXIT_USAGE, "setsockopt");
 	dst.sin_port = 0;
 	if (sendto(fd, packet.bytes, len, 0, (struct sockaddr *)&dst,
