@@ -7,6 +7,7 @@
 #	make install		into that kernel's modules (DESTDIR is honoured)
 #	make uninstall		and out again
 #	make check		all tests, in an emulated machine
+#	make check-debug	all tests on a kernel that complains; takes hours
 #	make demo		what STUN clients say, before and after
 #	make lint		sparse, checkpatch, shellcheck
 #	make clean
@@ -31,6 +32,9 @@ uninstall:
 check:
 	scripts/check
 
+check-debug:
+	scripts/check --debug
+
 demo:
 	scripts/demo
 
@@ -41,4 +45,4 @@ clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
 	$(MAKE) -C selftests clean
 
-.PHONY: all module install uninstall check demo lint clean
+.PHONY: all module install uninstall check check-debug demo lint clean

@@ -9,7 +9,7 @@ DEBUG_CONFIG=$(realpath "${BASH_SOURCE[0]%/*}/debug.config")
 
 # Another configuration is another kernel.
 debug_key() {
-	sha256sum "$DEBUG_CONFIG" | cut -c 1-12
+	grep '^CONFIG_' "$DEBUG_CONFIG" | sha256sum | cut -c 1-12
 }
 
 debug_build() {
@@ -70,11 +70,11 @@ debug_install() {
 	chmod 755 "$new" && touch "$new/complete"
 }
 
-# debug_module FOLDER [MAKE-ARGUMENT...]: the module for the debug kernel, whose
-# walks over lists are checked, too
+# debug_module FOLDER [MAKE-ARGUMENT...]: the module for the debug kernel. Its walks
+# over lists are checked, too, and its arithmetic.
 debug_module() {
 	local folder=$1
 
 	shift
-	module_build "$folder" KCFLAGS=-DCONFIG_PROVE_RCU_LIST "$@"
+	module_build "$folder" KCFLAGS=-DCONFIG_PROVE_RCU_LIST UBSAN_SANITIZE=y "$@"
 }
