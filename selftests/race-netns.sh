@@ -11,38 +11,47 @@
 
 race_network
 
-# Four of them take turns: the kernel may not have done with one when the next comes.
-slots=4
-for ((slot = 0; slot < slots; slot++)); do
-	routers+=("fc-r$slot-$$")
-	lans+=("fc-l$slot-$$")
+# A round is a router and a host behind it. Two come and go together, in one place; while the kernel does away with those in one
+# place the next come in the other.
+places=([0]="0 1" [1]="2 3")
+for i in 0 1 2 3; do
+	routers+=("fc-r$i-$$")
+	hosts+=("fc-h$i-$$")
+	addresses+=("203.0.113.10$i")
 done
-namespaces+=("${routers[@]}" "${lans[@]}")
-shared+=(slot)
+namespaces+=("${routers[@]}" "${hosts[@]}")
+shared+=(i addresses)
 
-# A router at 203.0.113.10$slot and a host behind it. Both have a device whose other end tells when they are gone.
-make_pair() {
-	ip -batch - <<-END || return
-		netns add ${routers[slot]}
-		netns add ${lans[slot]}
-		link add lan netns ${routers[slot]} type veth peer name eth0 netns ${lans[slot]}
-		link add wan netns ${routers[slot]} address 02:00:00:00:00:0$slot type veth peer name r$slot netns $NET
-		link add spare netns ${lans[slot]} type veth peer name l$slot netns $NET
-	END
-	ip -n "$NET" link set "r$slot" master br0 up || return
-	ip -n "${lans[slot]}" -batch - <<-END
-		addr add $LAN.2/24 dev eth0
-		link set eth0 up
-		route add default via $LAN.1
-	END
+# create NUMBER...: each namespace has a device whose other end tells when it is gone.
+create() {
+	local i
+
+	for i; do
+		echo "netns add ${routers[i]}"
+		echo "netns add ${hosts[i]}"
+		echo "link add lan netns ${routers[i]} type veth peer name eth0 netns ${hosts[i]}"
+	done | ip -batch - || return
+	for i; do
+		echo "link add r$i master br0 up type veth peer name wan netns ${routers[i]} address 02:00:00:00:00:0$i"
+		echo "link add h$i type veth peer name spare netns ${hosts[i]}"
+	done | ip -n "$NET" -batch - || return
+	for i; do
+		ip -n "${hosts[i]}" -batch - <<-END || return
+			addr add $LAN.2/24 dev eth0
+			link set eth0 up
+			route add default via $LAN.1
+		END
+		launch "host-$i" "${hosts[i]}" "$HERE/churn" -c $((i & second)) mixed "$LAN.2:2000-2007" "${targets[@]}"
+		launch "router-$i" "${routers[i]}" bash -c "$(program set_up)"
+	done
 }
 
-# In the new router: until it has live mappings
+# In a new router: until strangers get in
 set_up() {
 	ip -batch - <<-END || return
 		addr add $LAN.1/24 dev lan
 		link set lan up
-		addr add 203.0.113.10$slot/24 dev wan
+		addr add ${addresses[i]}/24 dev wan
 		link set wan up
 	END
 	echo 1 >/proc/sys/net/ipv4/ip_forward
@@ -50,57 +59,72 @@ set_up() {
 	more flows_out 8 flows_in 1
 }
 
-# gone SLOT: the other ends of their devices have gone with the namespaces
-gone() {
-	local line
+# work NUMBER...: whether they do, by their own word
+work() {
+	local i
 
-	while read -r line; do
-		[[ $line != [lr]$1:* ]] || return
-	done <"/proc/${pids[net]}/net/dev"
+	for i; do
+		wait "${pids[router-$i]}"
+		unset "pids[router-$i]"
+		[[ ! -s $TMP/router-$i ]] || fail "round $round: the new router works" "$(cat "$TMP/router-$i")" || return
+	done
 }
 
-# Either one first, or both at once; packets come until the end.
-delete_pair() {
-	case $((round % 3)) in
+# delete NUMBER...: the routers first, the hosts first, or all at once while the hosts still send
+delete() {
+	local i old_routers=() old_hosts=()
+
+	for i; do
+		old_routers+=("${routers[i]}")
+		old_hosts+=("${hosts[i]}")
+	done
+	case $((round / 2 % 3)) in
 	0)
-		ip netns del "${routers[slot]}" || return
-		stop "lan-$slot"
-		ip netns del "${lans[slot]}"
+		delete_ns "${old_routers[@]}" && stop_hosts "$@" && delete_ns "${old_hosts[@]}"
 		;;
 	1)
-		stop "lan-$slot"
-		ip netns del "${lans[slot]}" && ip netns del "${routers[slot]}"
+		stop_hosts "$@" && delete_ns "${old_hosts[@]}" && delete_ns "${old_routers[@]}"
 		;;
 	2)
-		ip -batch - <<-END || return
-			netns del ${lans[slot]}
-			netns del ${routers[slot]}
-		END
-		stop "lan-$slot"
+		delete_ns "${old_routers[@]}" "${old_hosts[@]}" && stop_hosts "$@"
 		;;
 	esac
 }
 
-race() {
-	local slot out
+delete_ns() {
+	printf 'netns del %s\n' "$@" | ip -batch -
+}
 
-	for ((round = 0; round < rounds; round++)); do
-		slot=$((round % slots))
-		if ! wait_for 120 gone "$slot"; then
-			fail "round $round: the namespaces of $slots rounds ago go"
-			break
-		fi
-		make_pair || break
-		launch "lan-$slot" "${lans[slot]}" "$HERE/churn" -c $((round & cpus)) mixed "$LAN.2:$busy" \
-			"$A:4000-4001" "$B:4000-4001" "$Z:4000-4003"
-		if ! out=$(on "${routers[slot]}" bash -c "$(program set_up)" 2>&1) || [[ $out ]]; then
-			fail "round $round: the new router has mappings" "$out"
-			break
-		fi
-		delete_pair || break
+stop_hosts() {
+	local i
+
+	for i; do
+		stop "host-$i"
 	done
-	for ((slot = 0; slot < slots; slot++)); do
-		stop "lan-$slot"
+}
+
+# gone NUMBERS: such as "[0-9]"
+gone() {
+	local line
+
+	while read -r line; do
+		[[ $line != [rh]$1:* ]] || return
+	done <"/proc/${pids[net]}/net/dev"
+}
+
+race() {
+	local now
+
+	round=0
+	while ((round < rounds)); do
+		read -ra now <<<"${places[round / 2 % 2]}"
+		((rounds - round > 1)) || unset "now[1]"
+		if ! wait_for 120 gone "[${now[*]}]"; then
+			fail "round $round: the namespaces of earlier rounds go"
+			return
+		fi
+		create "${now[@]}" && work "${now[@]}" && delete "${now[@]}" || return
+		((round += ${#now[@]}))
 	done
 }
 
@@ -116,17 +140,20 @@ ask() {
 	done
 }
 
-cpus=$(second_cpu)
+second=$(second_cpu)
 packets
-start in-2 "$STRANGER" "$HERE/churn" -c "$cpus" mixed "$Z:4100-4103" 203.0.113.{100..103}:"$busy"
+start in-2 "$STRANGER" "$HERE/churn" -c "$second" mixed "$Z:4100-4103" "${addresses[@]/%/:2000-2007}"
 launch net "$NET" sleep infinity
 launch asker "$X1" bash -c "trap 'stopped=yes' TERM; stopped=; $(declare -f ask); ask \"\$@\"" bash \
 	"$HERE/probe" $LAN.2 $A:3000 $B:3000
 race
-stop asker
+for i in 0 1 2 3; do
+	stop "host-$i"
+done
 stop in-2
+stop asker
 rounds_done "$round"
-expect "X1 asked all the time" logged_times asker "^$W:" $((2 * rounds))
+expect "X1 asked all the time" logged_times asker "^$W:" 2
 expect_is "and the first router gave it one endpoint for both, each time" "" \
 	"$(awk -v w="$W:" '
 		function check() {

@@ -19,7 +19,7 @@ stun_missing() {
 }
 
 # stun_servers NS ADDR1 ADDR2: both servers on both addresses; returns when they
-# listen. Stop them with stun_servers_stop.
+# answer, which may take longer than the clients wait. Stop them with stun_servers_stop.
 stun_servers() {
 	local ns=$1 deadline=$((SECONDS + 120))
 
@@ -31,7 +31,7 @@ stun_servers() {
 	ip netns exec "$ns" stund -h "$2" -a "$3" -p 3488 -o 3489 \
 		>/dev/null 2>&1 </dev/null &
 	stun_pids+=($!)
-	until stun_listens "$ns" "$2" && stun_listens "$ns" "$3"; do
+	until stun_listens "$ns" "$2" && stun_listens "$ns" "$3" && stun_answers "$ns" "$2"; do
 		((SECONDS < deadline)) || return 1
 		sleep 0.1
 	done
@@ -44,6 +44,11 @@ stun_listens() {
 	for port in 3478 3479 3488 3489; do
 		[[ $sockets == *" $2:$port "* ]] || return 1
 	done
+}
+
+# Asked by its own host
+stun_answers() {
+	[[ $(stun_mapping "$1" "$2" 5999 "$2") && $(stun_classic "$1" 5998 "$2") ]]
 }
 
 stun_servers_stop() {
