@@ -11,9 +11,10 @@
  * elsewhere, all that is done with them in the same machine.
  *
  * After some packets it waits until they have been received, and then rests for
- * four times as long, so that the machine goes on with what else it does. A packet that the
- * kernel does not take is counted and no reason to stop. Prints "ready" before the
- * first one and at SIGTERM "sent N failed M"; exits 0 then, 2 on bad use.
+ * four times as long, a tenth of a second at most, so that the machine goes on with
+ * what else it does. A packet that the kernel does not take is counted and no reason
+ * to stop. Prints "ready" before the first one and at SIGTERM "sent N failed M";
+ * exits 0 then, 2 on bad use.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -30,6 +31,7 @@
 #define MS		1000000LL
 #define LEAST_REST	MS
 #define MOST_WAIT	(50 * MS)
+#define MOST_REST	(100 * MS)
 
 struct target {
 	__u32 addr;
@@ -161,14 +163,15 @@ static int pending(int fd)
  */
 static int recover(int fd, const sigset_t *sigterm, __s64 begin)
 {
-	__s64 took;
+	__s64 took, due;
 
 	do {
 		if (rest(sigterm, LEAST_REST))
 			return 1;
 		took = now_ns() - begin;
 	} while (pending(fd) && took < MOST_WAIT);
-	return rest(sigterm, 4 * took);
+	due = 4 * took;
+	return rest(sigterm, due < MOST_REST ? due : MOST_REST);
 }
 
 static void stay_on(int cpu)
