@@ -38,6 +38,7 @@
 #include "nat_conf.h"
 #include "nat_conntrack.h"
 #include "nat_core.h"
+#include "nat_wan.h"
 
 /* of enum tcp_bit_set, private to nf_conntrack_proto_tcp.c */
 #define FCN_LAST_WAS_ACK	3

@@ -22,7 +22,6 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/ratelimit.h>
-#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <net/dst.h>
@@ -41,6 +40,7 @@
 #include "nat_mapping.h"
 #include "nat_proc.h"
 #include "nat_timewait.h"
+#include "nat_wan.h"
 
 static unsigned int fcn_net_id __read_mostly;
 
@@ -68,16 +68,6 @@ u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat)
 	return sum;
 }
 
-u64 fcn_wan_stat_read(const struct fcn_wan *wan, enum fcn_wan_stat stat)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(wan->stats, cpu)->value[stat]);
-	return sum;
-}
-
 /* Drops the packet of a flow that a limit refuses, and remembers which. */
 static unsigned int fcn_refuse(struct fcn_net *fn, enum fcn_stat limit)
 {
@@ -96,143 +86,6 @@ static unsigned int fcn_drop(struct fcn_net *fn, enum fcn_stat why)
 {
 	fcn_stat_inc(fn, why);
 	return NF_DROP;
-}
-
-/* Interfaces. */
-
-/**
- * fcn_net_wan - is this device one of the owner's wan interfaces?
- * @fn:		namespace
- * @ifindex:	the device; 0 is none
- *
- * Return: the interface, valid until rcu_read_unlock(), or NULL.
- */
-struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex)
-{
-	struct fcn_wan *wan;
-
-	/* at most FCN_WANS_MAX */
-	list_for_each_entry_rcu(wan, &fn->wans, list)
-		if (READ_ONCE(wan->ifindex) == ifindex && ifindex)
-			return wan;
-	return NULL;
-}
-
-/*
- * Finds the devices of the names in the list, as far as they are up.  The lock
- * is for the notifier and a writer of `wan`: whoever looks last writes last.
- */
-static void fcn_net_resolve(struct fcn_net *fn)
-{
-	static DEFINE_SPINLOCK(resolve_lock);
-	struct net_device *dev;
-	struct fcn_wan *wan;
-
-	spin_lock(&resolve_lock);
-	rcu_read_lock();
-	list_for_each_entry_rcu(wan, &fn->wans, list) {
-		dev = dev_get_by_name_rcu(fn->net, wan->name);
-		WRITE_ONCE(wan->ifindex,
-			   dev && dev->flags & IFF_UP ? dev->ifindex : 0);
-	}
-	rcu_read_unlock();
-	spin_unlock(&resolve_lock);
-}
-
-static void fcn_wan_free_rcu(struct rcu_head *head)
-{
-	struct fcn_wan *wan = container_of(head, struct fcn_wan, rcu);
-
-	free_percpu(wan->stats);
-	kfree(wan);
-}
-
-static struct fcn_wan *fcn_wan_create(const char *name)
-{
-	struct fcn_wan *wan = kzalloc(sizeof(*wan), GFP_KERNEL);
-
-	if (!wan)
-		return NULL;
-	wan->stats = alloc_percpu(struct fcn_wan_stats);
-	if (!wan->stats) {
-		kfree(wan);
-		return NULL;
-	}
-	strscpy(wan->name, name, sizeof(wan->name));
-	return wan;
-}
-
-static bool fcn_conf_names(const struct fcn_conf *conf, const char *name)
-{
-	u32 i;
-
-	for (i = 0; i < conf->wans; i++)
-		if (!strcmp(conf->wan[i], name))
-			return true;
-	return false;
-}
-
-/**
- * fcn_net_names - is this name in the owner's list of wan interfaces?
- * @fn:		namespace; the caller holds its mutex
- * @name:	name of a device
- */
-bool fcn_net_names(const struct fcn_net *fn, const char *name)
-{
-	struct fcn_wan *wan;
-
-	list_for_each_entry(wan, &fn->wans, list)
-		if (!strcmp(wan->name, name))
-			return true;
-	return false;
-}
-
-static void fcn_wans_free(struct list_head *wans)
-{
-	struct fcn_wan *wan, *next;
-
-	list_for_each_entry_safe(wan, next, wans, list) {
-		list_del_rcu(&wan->list);
-		call_rcu(&wan->rcu, fcn_wan_free_rcu);
-	}
-}
-
-/* Makes the interfaces that @conf names and that are not there yet. */
-static int fcn_wans_prepare(const struct fcn_net *fn,
-			    const struct fcn_conf *conf, struct list_head *added)
-{
-	struct fcn_wan *wan;
-	u32 i;
-
-	for (i = 0; i < conf->wans; i++) {
-		if (fcn_net_names(fn, conf->wan[i]))
-			continue;
-		wan = fcn_wan_create(conf->wan[i]);
-		if (!wan) {
-			fcn_wans_free(added);
-			return -ENOMEM;
-		}
-		list_add_tail(&wan->list, added);
-	}
-	return 0;
-}
-
-/* Those that stay keep their counters. */
-static void fcn_wans_replace(struct fcn_net *fn, const struct fcn_conf *conf,
-			     struct list_head *added)
-{
-	struct fcn_wan *wan, *next;
-
-	list_for_each_entry_safe(wan, next, &fn->wans, list) {
-		if (fcn_conf_names(conf, wan->name))
-			continue;
-		list_del_rcu(&wan->list);
-		call_rcu(&wan->rcu, fcn_wan_free_rcu);
-	}
-	list_for_each_entry_safe(wan, next, added, list) {
-		list_del(&wan->list);
-		list_add_tail_rcu(&wan->list, &fn->wans);
-	}
 }
 
 /* Policy. */
@@ -740,7 +593,7 @@ int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf)
 	 */
 	if (adopt)
 		fcn_clock_adopt(fn);
-	fcn_net_resolve(fn);
+	fcn_wans_resolve(fn);
 	fcn_net_end(fn, fcn_net_stale, fn);
 	if (!conf->wans)
 		fcn_net_unhook(fn);
@@ -760,7 +613,7 @@ static int fcn_netdev_event(struct notifier_block *nb, unsigned long event,
 	case NETDEV_DOWN:
 	case NETDEV_UNREGISTER:
 	case NETDEV_CHANGENAME:
-		fcn_net_resolve(fn);
+		fcn_wans_resolve(fn);
 		fcn_net_schedule_events(net);
 		break;
 	}

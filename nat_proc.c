@@ -25,6 +25,7 @@
 #include "nat_conntrack.h"
 #include "nat_core.h"
 #include "nat_proc.h"
+#include "nat_wan.h"
 
 #define FCN_COMMAND_MAX	128
 

@@ -5,7 +5,6 @@
 #ifndef _FULLCONE_NAT_CORE_H
 #define _FULLCONE_NAT_CORE_H
 
-#include <linux/if.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -61,38 +60,6 @@ struct fcn_stats {
 	u64	value[FCN_STAT_COUNT];
 };
 
-/* What is counted for each wan interface. */
-enum fcn_wan_stat {
-	FCN_WAN_OUT,		/* flows mapped */
-	FCN_WAN_IN,		/* inbound flows translated */
-	FCN_WAN_IN_PASSED,	/* ... that came out on the inside */
-	FCN_WAN_IN_REFUSED,	/* inbound flows dropped by us */
-	FCN_WAN_OFFERED,	/* order=last: flows that reached the rules ... */
-	FCN_WAN_LEFT,		/* ... and that no rule took */
-	FCN_WAN_STAT_COUNT,
-};
-
-struct fcn_wan_stats {
-	u64	value[FCN_WAN_STAT_COUNT];
-};
-
-/**
- * struct fcn_wan - an interface in the list of the owner
- * @list:	in fcn_net.wans
- * @name:	fixed at creation; the device may come, go and be renamed
- * @ifindex:	of the device of that name while it is up, else 0; written by
- *		the notifier under RTNL, read with READ_ONCE()
- * @stats:	counters
- * @rcu:	for the end
- */
-struct fcn_wan {
-	struct list_head		list;
-	char				name[IFNAMSIZ];
-	int				ifindex;
-	struct fcn_wan_stats __percpu	*stats;
-	struct rcu_head			rcu;
-};
-
 /**
  * struct fcn_net - everything about one network namespace
  * @net:	the namespace, which outlives this
@@ -138,14 +105,11 @@ struct fcn_net {
 struct fcn_net *fcn_net(const struct net *net);
 int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf);
 
-bool fcn_net_names(const struct fcn_net *fn, const char *name);
-struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex);
 u32 fcn_net_end(struct fcn_net *fn,
 		bool (*match)(const struct fcn_mapping *m, void *data),
 		void *data);
 
 u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat);
-u64 fcn_wan_stat_read(const struct fcn_wan *wan, enum fcn_wan_stat stat);
 
 /* The knobs, for whoever holds rcu_read_lock() or fcn_net.mutex. */
 static inline const struct fcn_conf *fcn_conf(const struct fcn_net *fn)
@@ -156,11 +120,6 @@ static inline const struct fcn_conf *fcn_conf(const struct fcn_net *fn)
 static inline void fcn_stat_inc(struct fcn_net *fn, enum fcn_stat stat)
 {
 	this_cpu_inc(fn->stats->value[stat]);
-}
-
-static inline void fcn_wan_stat_inc(struct fcn_wan *wan, enum fcn_wan_stat stat)
-{
-	this_cpu_inc(wan->stats->value[stat]);
 }
 
 #endif /* _FULLCONE_NAT_CORE_H */
