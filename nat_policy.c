@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which flow is ours, in which direction, and what becomes of it.
+ *
+ * nf_nat calls its hooks for the first packet of a connection only, in the
+ * order of their priorities, until one has decided.  Ours are
+ *
+ *	PREROUTING, last:	inbound and hairpinned flows to an endpoint of
+ *				ours that no port forward has taken
+ *	POSTROUTING, first:	outbound flows on a wan interface (order=first)
+ *	POSTROUTING, last:	the same for order=last; and what nobody has
+ *				decided is masqueraded
+ *
+ * and they are registered while the owner's list of wan interfaces is not
+ * empty.  Between INT_MIN and INT_MAX nothing else can get in the way,
+ * whatever priority a user gives to a chain.
+ */
+
+#include <linux/inetdevice.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/ratelimit.h>
+#include <linux/timekeeping.h>
+#include <net/dst.h>
+#include <net/ip.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_nat.h>
+#include <net/netfilter/nf_nat_masquerade.h>
+#include <net/route.h>
+#include <net/xfrm.h>
+
+#include "compat.h"
+#include "nat_conf.h"
+#include "nat_conntrack.h"
+#include "nat_core.h"
+#include "nat_mapping.h"
+#include "nat_policy.h"
+#include "nat_timewait.h"
+#include "nat_wan.h"
+
+/* Drops the packet of a flow that a limit refuses, and remembers which. */
+static unsigned int fcn_refuse(struct fcn_net *fn, enum fcn_stat limit)
+{
+	static DEFINE_RATELIMIT_STATE(once_a_second, HZ, 1);
+
+	fcn_stat_inc(fn, limit);
+	WRITE_ONCE(fn->refused_by, limit);
+	WRITE_ONCE(fn->refused, (u32)ktime_get_seconds());
+	if (__ratelimit(&once_a_second))
+		pr_warn("%s: new flows are refused, see /proc/net/fullcone_nat/status\n",
+			fcn_stat_names[limit]);
+	return NF_DROP;
+}
+
+static unsigned int fcn_drop(struct fcn_net *fn, enum fcn_stat why)
+{
+	fcn_stat_inc(fn, why);
+	return NF_DROP;
+}
+
+/* Whose flow? */
+
+static bool fcn_is_exempt(const struct fcn_conf *conf,
+			  const struct sk_buff *skb)
+{
+	return conf->exempt_mask &&
+	       (skb->mark & conf->exempt_mask) == conf->exempt_value;
+}
+
+/*
+ * A packet that IPsec takes: translating it would make it miss its policy and
+ * leave in clear text.
+ */
+static bool fcn_is_ipsec_bound(const struct sk_buff *skb)
+{
+#ifdef CONFIG_XFRM
+	return skb_dst(skb) && skb_dst(skb)->xfrm;
+#else
+	return false;
+#endif
+}
+
+/* The device a packet came in by is on the inside, or the packet left IPsec. */
+static bool fcn_from_inside(const struct fcn_net *fn, const struct sk_buff *skb,
+			    int iif)
+{
+	return !fcn_net_wan(fn, iif) || skb_sec_path(skb);
+}
+
+/*
+ * Does this flow get a mapping?  It was forwarded, not sent by the router (the
+ * incoming device does not tell: the router's own tunnel packets show the
+ * tunnel's), came from the inside, and is what the knobs select.
+ */
+static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
+			  const struct sk_buff *skb, const struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *tuple;
+
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	return IPCB(skb)->flags & IPSKB_FORWARDED &&
+	       fcn_conf_maps(conf, nf_ct_protonum(ct)) &&
+	       fcn_conf_inside(conf, tuple->src.u3.ip) &&
+	       fcn_from_inside(fn, skb, skb->skb_iif);
+}
+
+/*
+ * The external address that MASQUERADE would choose, or 0.  For a device without
+ * any the kernel offers another's: right for an unnumbered line, whose address
+ * is on the loopback device or another wan interface; but while a line is being
+ * redialled it would be the LAN's, which has no business outside.
+ */
+static __be32 fcn_external_addr(const struct fcn_net *fn,
+				const struct sk_buff *skb,
+				const struct net_device *out)
+{
+	__be32 nexthop = rt_nexthop(skb_rtable(skb), ip_hdr(skb)->daddr);
+	__be32 addr = inet_select_addr(out, nexthop, RT_SCOPE_UNIVERSE);
+	const struct in_device *in_dev = __in_dev_get_rcu(out);
+	const struct net_device *dev;
+
+	if (likely(in_dev && rcu_access_pointer(in_dev->ifa_list)))
+		return addr;
+	dev = __ip_dev_find(fn->net, addr, false);
+	if (dev && (dev->flags & IFF_LOOPBACK || fcn_net_wan(fn, dev->ifindex)))
+		return addr;
+	return 0;
+}
+
+/* How long a first packet keeps its mapping, as a deadline in seconds. */
+static u32 fcn_first_deadline(const struct fcn_conf *conf,
+			      const struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *tuple;
+	enum fcn_phase phase;
+	bool ordinary;
+
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	phase = tuple->dst.protonum == IPPROTO_TCP ? FCN_OPEN :
+		tuple->dst.protonum == IPPROTO_ICMP ? FCN_ICMP : FCN_UDP;
+	ordinary = !fcn_conf_short_port(conf, tuple->dst.protonum,
+					tuple->dst.u.all);
+	return (u32)ktime_get_seconds() + 1 +
+	       fcn_phase_timeout(&conf->timeouts, phase, ordinary);
+}
+
+/* The mapping of the entry's opener, or ERR_PTR(); see fcn_mapping_get(). */
+static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
+				      const struct fcn_conf *conf,
+				      const struct nf_conn *ct,
+				      const union nf_inet_addr *ext,
+				      int ifindex)
+{
+	struct fcn_key key;
+
+	fcn_ct_key(ct, ext, &key);
+	return fcn_mapping_get(fn, conf, &key, ifindex,
+			       fcn_first_deadline(conf, ct));
+}
+
+static unsigned int fcn_refuse_opener(struct fcn_net *fn, long err)
+{
+	switch (err) {
+	case -ENOSPC:
+		return fcn_refuse(fn, FCN_STAT_drop_no_port);
+	case -EDQUOT:
+		return fcn_refuse(fn, FCN_STAT_drop_max_mappings);
+	default:
+		return fcn_refuse(fn, FCN_STAT_drop_no_memory);
+	}
+}
+
+/* The verdict on a flow whose translation has ended with @err. */
+static unsigned int fcn_conclude(struct fcn_net *fn, int err,
+				 enum fcn_stat done, enum fcn_stat conflict)
+{
+	switch (err) {
+	case 0:
+		fcn_stat_inc(fn, done);
+		return NF_ACCEPT;
+	case -EBUSY:
+		return fcn_drop(fn, conflict);
+	default:
+		return fcn_drop(fn, FCN_STAT_drop_no_memory);
+	}
+}
+
+/* An outbound first packet that is ours to decide. */
+static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
+			    struct fcn_wan *wan, struct sk_buff *skb,
+			    const struct nf_hook_state *state,
+			    struct nf_conn *ct)
+{
+	union nf_inet_addr ext = {};
+	struct fcn_mapping *m;
+	int err;
+
+	ext.ip = fcn_external_addr(fn, skb, state->out);
+	if (!ext.ip)
+		return fcn_drop(fn, FCN_STAT_drop_no_address);
+
+	m = fcn_opener(fn, conf, ct, &ext, state->out->ifindex);
+	if (IS_ERR(m))
+		return fcn_refuse_opener(fn, PTR_ERR(m));
+
+	err = fcn_ct_map_out(fn, ct, m, state->out->ifindex);
+	if (!err)
+		fcn_wan_stat_inc(wan, FCN_WAN_OUT);
+	return fcn_conclude(fn, err, FCN_STAT_flows_out,
+			    FCN_STAT_drop_out_conflict);
+}
+
+/*
+ * What no rule has taken and gets no mapping leaves as with MASQUERADE.  The
+ * router's own packets that have an address of this interface keep it.
+ */
+static unsigned int fcn_masquerade(struct fcn_net *fn, struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	const struct nf_nat_range2 range = {};
+	__be32 saddr = ip_hdr(skb)->saddr;
+
+	if (!(IPCB(skb)->flags & IPSKB_FORWARDED) &&
+	    inet_confirm_addr(fn->net, __in_dev_get_rcu(state->out), 0, saddr,
+			      RT_SCOPE_HOST))
+		return NF_ACCEPT;
+
+	fcn_stat_inc(fn, FCN_STAT_flows_masqueraded);
+	return nf_nat_masquerade_ipv4(skb, state->hook, &range, state->out);
+}
+
+/*
+ * A flow that a stranger opens.  What may not pass is dropped here: left alone
+ * it would reach the router's own sockets, and leave an entry that blocks the
+ * port for the inside host.
+ */
+static unsigned int fcn_in(struct fcn_net *fn, struct nf_conn *ct,
+			   const struct fcn_mapping *m, int iif)
+{
+	struct fcn_wan *wan = fcn_net_wan(fn, iif);
+	int err = fcn_ct_map_in(fn, ct, m);
+
+	if (!err && wan)
+		fcn_wan_stat_inc(wan, FCN_WAN_IN);
+	return fcn_conclude(fn, err, FCN_STAT_flows_in,
+			    FCN_STAT_drop_in_conflict);
+}
+
+/*
+ * From one inside host to the outside endpoint of another.  There is no route
+ * yet that could tell the sender's external address: it is the target's.
+ */
+static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
+				struct nf_conn *ct,
+				const struct fcn_mapping *to)
+{
+	struct fcn_mapping *from;
+
+	from = fcn_opener(fn, conf, ct, &to->key.ext, to->ifindex);
+	if (IS_ERR(from))
+		return fcn_refuse_opener(fn, PTR_ERR(from));
+	return fcn_conclude(fn, fcn_ct_map_hairpin(fn, ct, to, from),
+			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
+}
+
+static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
+					const struct fcn_mapping *m, int iif)
+{
+	struct fcn_wan *wan = fcn_net_wan(fn, iif);
+
+	if (wan)
+		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
+	switch (READ_ONCE(m->life.state)) {
+	case FCN_DRAINING:
+		return fcn_drop(fn, FCN_STAT_drop_in_draining);
+	case FCN_HOLDDOWN:
+		return fcn_drop(fn, FCN_STAT_drop_in_holddown);
+	default:
+		return fcn_drop(fn, FCN_STAT_drop_in_dying);
+	}
+}
+
+/* The hooks. */
+
+/* The entry of a packet whose connection is still to be decided, or NULL. */
+static struct nf_conn *fcn_undecided(const struct sk_buff *skb)
+{
+	enum ip_conntrack_info ctinfo;
+	struct nf_conn *ct = nf_ct_get(skb, &ctinfo);
+
+	/* older than the nat hooks of this namespace: too late */
+	if (!ct || nf_ct_is_confirmed(ct))
+		return NULL;
+	return ct;
+}
+
+static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
+	const struct nf_conntrack_tuple *tuple;
+	struct nf_conn *ct = fcn_undecided(skb);
+	/* not skb_iif: with bridge netfilter that is still the bridge's port */
+	int iif = state->in->ifindex;
+	struct fcn_mapping *m;
+	bool inside;
+
+	if (!ct)
+		return NF_ACCEPT;
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	/* pings of our address are the router's to answer */
+	if (tuple->dst.protonum == IPPROTO_ICMP)
+		return NF_ACCEPT;
+
+	m = fcn_mapping_find_ext(&fn->table, state->pf, tuple->dst.protonum,
+				 &tuple->dst.u3, tuple->dst.u.all);
+	if (!m || fcn_is_exempt(conf, skb) ||
+	    m->key.zone != nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL))
+		return NF_ACCEPT;
+
+	inside = iif != m->ifindex && fcn_from_inside(fn, skb, iif);
+	if (inside && !conf->hairpin)
+		return NF_ACCEPT;
+	if (!fcn_mapping_accepts(m))
+		return fcn_refuse_stranger(fn, m, iif);
+	if (inside && fcn_conf_inside(conf, tuple->src.u3.ip) &&
+	    !nf_nat_initialized(ct, NF_NAT_MANIP_SRC))
+		return fcn_hairpin(fn, conf, ct, m);
+	return fcn_in(fn, ct, m, iif);
+}
+
+/* An inbound flow has got past the filter table: for the status file. */
+static void fcn_count_passed(struct fcn_net *fn, const struct nf_conn *ct)
+{
+	const struct fcn_mapping *m = fcn_ct_mapping_in(&fn->table, ct);
+	struct fcn_wan *wan;
+
+	if (!m)
+		return;
+	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
+	wan = fcn_net_wan(fn, m->ifindex);
+	if (wan)
+		fcn_wan_stat_inc(wan, FCN_WAN_IN_PASSED);
+}
+
+static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
+					  const struct nf_hook_state *state)
+{
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
+	struct nf_conn *ct = fcn_undecided(skb);
+	struct fcn_wan *wan;
+
+	if (!ct)
+		return NF_ACCEPT;
+	wan = fcn_net_wan(fn, state->out->ifindex);
+	if (!wan) {
+		fcn_count_passed(fn, ct);
+		return NF_ACCEPT;
+	}
+	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
+	    !fcn_is_mapped(fn, conf, skb, ct))
+		return NF_ACCEPT;
+	if (!conf->order_last)
+		return fcn_out(fn, conf, wan, skb, state, ct);
+
+	fcn_wan_stat_inc(wan, FCN_WAN_OFFERED);
+	return NF_ACCEPT;
+}
+
+static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
+					 const struct nf_hook_state *state)
+{
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
+	struct nf_conn *ct = fcn_undecided(skb);
+	struct fcn_wan *wan;
+
+	if (!ct)
+		return NF_ACCEPT;
+	wan = fcn_net_wan(fn, state->out->ifindex);
+	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
+		return NF_ACCEPT;
+	if (!fcn_is_mapped(fn, conf, skb, ct))
+		return fcn_masquerade(fn, skb, state);
+
+	fcn_wan_stat_inc(wan, FCN_WAN_LEFT);
+	return fcn_out(fn, conf, wan, skb, state, ct);
+}
+
+static const struct nf_hook_ops fcn_ops[] = {
+	{
+		.hook		= fcn_prerouting,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_PRE_ROUTING,
+		.priority	= INT_MAX,
+	}, {
+		.hook		= fcn_postrouting_first,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_POST_ROUTING,
+		.priority	= INT_MIN,
+	}, {
+		.hook		= fcn_postrouting_last,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_POST_ROUTING,
+		.priority	= INT_MAX,
+	},
+};
+
+static void fcn_hooks_take_back(struct net *net, unsigned int count)
+{
+	while (count--)
+		nf_nat_ipv4_unregister_fn(net, &fcn_ops[count]);
+}
+
+/**
+ * fcn_hooks_register - let nf_nat ask us
+ * @net:	namespace
+ *
+ * Return: 0, or a negative error; then it asks for nothing.
+ */
+int fcn_hooks_register(struct net *net)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(fcn_ops); i++) {
+		err = nf_nat_ipv4_register_fn(net, &fcn_ops[i]);
+		if (err) {
+			fcn_hooks_take_back(net, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/**
+ * fcn_hooks_unregister - let nf_nat ask us no more
+ * @net:	namespace
+ *
+ * Does not wait for packets that are just being asked about.
+ */
+void fcn_hooks_unregister(struct net *net)
+{
+	fcn_hooks_take_back(net, ARRAY_SIZE(fcn_ops));
+}
