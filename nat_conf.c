@@ -832,7 +832,9 @@ int fcn_conf_net_init(struct fcn_net *fn)
 /* Hooks, clock, sysctls and procfs are gone: nobody reads it any more. */
 void fcn_conf_net_exit(struct fcn_net *fn)
 {
-	kfree(rcu_replace_pointer(fn->conf, NULL, true));
+	struct fcn_conf *conf = rcu_replace_pointer(fn->conf, NULL, true);
+
+	kfree_rcu(conf, rcu);	/* packets of a rule may still come */
 }
 
 /**

@@ -38,6 +38,7 @@
 #include "nat_conf.h"
 #include "nat_conntrack.h"
 #include "nat_core.h"
+#include "nat_filter.h"
 #include "nat_wan.h"
 
 /* of enum tcp_bit_set, private to nf_conntrack_proto_tcp.c */
@@ -173,9 +174,9 @@ static void fcn_ct_count(const struct fcn_net *fn, struct nf_conn *ct)
  * @fn:		namespace
  * @ct:		entry of the packet, not confirmed
  * @m:		mapping of its inside endpoint
- * @ifindex:	device it leaves by
+ * @ifindex:	device whose address it gets, 0 for an address of no device
  *
- * Under rcu_read_lock().  The session is marked with its device, as MASQUERADE
+ * Under rcu_read_lock().  The session is marked with the device, as MASQUERADE
  * does, so that nf_nat ends it when its route moves to another.
  *
  * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
@@ -540,6 +541,7 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	enum ip_conntrack_dir dir = m == s->out ? IP_CT_DIR_ORIGINAL :
 						  IP_CT_DIR_REPLY;
 	const struct nf_conntrack_tuple *tuple = fcn_ct_tuple(ct, dir);
+	const struct nf_conntrack_tuple *other = fcn_ct_tuple(ct, !dir);
 	const struct fcn_conf *conf = sweep->conf;
 	struct nf_conn_acct *acct = nf_conn_acct_find(ct);
 	u32 deadline;
@@ -562,6 +564,13 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 		   fcn_phase_timeout(&conf->timeouts, s->phase,
 				     m->life.ordinary);
 	fcn_life_note(&m->life, s->phase, deadline, idle <= sweep->since);
+	/* the other end as the outside knows it */
+	if (s->out && s->in)
+		fcn_filter_refresh(m, &tuple->dst.u3, tuple->dst.u.all,
+				   deadline);
+	else
+		fcn_filter_refresh(m, &other->src.u3, other->src.u.all,
+				   deadline);
 }
 
 static bool fcn_is_dying(const struct fcn_mapping *m)
@@ -603,19 +612,34 @@ static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
 	return true;
 }
 
-/* The device that has this address, if it is one of the owner's, else 0. */
-static int fcn_sweep_device(const struct fcn_sweep *sweep, __be32 addr)
+/*
+ * On what terms is a flow adopted that has this external address?  The address
+ * is a wan interface's; or the flow was masqueraded and there are rules, any of
+ * which may be the one for it.
+ */
+static bool fcn_sweep_terms(const struct fcn_sweep *sweep,
+			    const struct nf_conn *ct, __be32 addr,
+			    struct fcn_terms *terms)
 {
 	struct net_device *dev = __ip_dev_find(sweep->fn->net, addr, false);
+	const struct nf_conn_nat *nat = nfct_nat(ct);
 
-	return dev && fcn_net_names(sweep->fn, dev->name) ? dev->ifindex : 0;
+	if (!dev)
+		return false;
+	terms->ifindex = dev->ifindex;
+	terms->last = FCN_PORTS - 1;
+	terms->ruled = !fcn_net_names(sweep->fn, dev->name);
+	terms->filter = fcn_filter_before(sweep->fn, sweep->conf, terms->ruled);
+	return !terms->ruled || (sweep->fn->rules && nat &&
+				 nat->masq_index == dev->ifindex);
 }
 
 /*
  * A flow from before we were there, translated from @inside to the external
  * endpoint @ext:@port.  It becomes a mapping if nothing contradicts; if the
  * port is another mapping's, the flow goes on as it is, and its endpoint gets
- * another port for the next.
+ * another port for the next.  What may be a rule's takes nothing new before the
+ * rule says so.
  */
 static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 				const struct nf_conn *ct,
@@ -623,16 +647,18 @@ static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 				const union nf_inet_addr *ext, __be16 port,
 				bool closed)
 {
-	int ifindex = fcn_sweep_device(sweep, ext->ip);
+	struct fcn_terms terms = {};
 	struct fcn_key key;
 
-	if (!ifindex || !fcn_conf_inside(sweep->conf, inside->u3.ip) ||
+	if (!fcn_sweep_terms(sweep, ct, ext->ip, &terms) ||
+	    !fcn_conf_inside(sweep->conf, inside->u3.ip) ||
 	    __ip_dev_find(sweep->fn->net, inside->u3.ip, false))
 		return;
 	fcn_ct_key(ct, ext, &key);
 	key.addr = inside->u3;
 	key.port = inside->u.all;
-	fcn_mapping_adopt(sweep->fn, &key, port, ifindex, closed);
+	fcn_mapping_adopt(sweep->fn, &key, port, &terms,
+			  closed || terms.ruled);
 }
 
 static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)

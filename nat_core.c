@@ -16,11 +16,15 @@
 #include "compat.h"
 #include "nat_conf.h"
 #include "nat_core.h"
+#include "nat_filter.h"
 #include "nat_mapping.h"
 #include "nat_policy.h"
 #include "nat_proc.h"
 #include "nat_timewait.h"
 #include "nat_wan.h"
+
+/* How long the hooks stay at least when the last rule has gone. */
+#define FCN_LINGER	(10 * HZ)
 
 static unsigned int fcn_net_id __read_mostly;
 
@@ -63,7 +67,7 @@ static int fcn_net_hook(struct fcn_net *fn)
 		nf_ct_netns_put(fn->net, NFPROTO_IPV4);
 		return err;
 	}
-	fn->hooked = true;
+	WRITE_ONCE(fn->hooked, true);
 	return 0;
 }
 
@@ -74,8 +78,93 @@ static void fcn_net_unhook(struct fcn_net *fn)
 	fcn_hooks_unregister(fn->net);
 	synchronize_net();	/* unregistering does not wait */
 	nf_ct_netns_put(fn->net, NFPROTO_IPV4);
-	fn->hooked = false;
+	WRITE_ONCE(fn->hooked, false);
 }
+
+/* Keeps the hooks for a while. */
+static void fcn_net_linger_on(struct fcn_net *fn)
+{
+	lockdep_assert_held(&fn->mutex);
+	fn->lingers = true;
+	mod_delayed_work(system_power_efficient_wq, &fn->linger, FCN_LINGER);
+}
+
+/* The hooks go when neither the knobs nor rules want them any more. */
+static void fcn_net_release(struct fcn_net *fn)
+{
+	lockdep_assert_held(&fn->mutex);
+	if (!fcn_conf(fn)->wans && !fn->rules && !fn->lingers)
+		fcn_net_unhook(fn);
+}
+
+static void fcn_net_linger(struct work_struct *work)
+{
+	struct fcn_net *fn = container_of(work, struct fcn_net, linger.work);
+
+	mutex_lock(&fn->mutex);
+	if (!fn->rules && atomic_read(&fn->table.count)) {
+		fcn_net_linger_on(fn);
+	} else {
+		fn->lingers = false;
+		fcn_net_release(fn);
+	}
+	mutex_unlock(&fn->mutex);
+}
+
+/* The last rule has gone so recently that what it left can't be out of date. */
+static bool fcn_net_reloads(const struct fcn_net *fn)
+{
+	return fn->lingers && time_before(jiffies, fn->ruleless + FCN_LINGER);
+}
+
+/**
+ * fcn_rule_get - there is a rule more in a namespace
+ * @net:	the namespace
+ *
+ * With the first one the hooks come, and flows that were masqueraded before get
+ * their ports, unless the firewall is just being reloaded.  Sleeps.
+ *
+ * Return: 0, or a negative error; then there is no rule more.
+ */
+int fcn_rule_get(struct net *net)
+{
+	struct fcn_net *fn = fcn_net(net);
+	int err = 0;
+
+	mutex_lock(&fn->mutex);
+	if (!fn->hooked)
+		err = fcn_net_hook(fn);
+	if (!err) {
+		WRITE_ONCE(fn->rules, fn->rules + 1);
+		if (fn->rules == 1 && !fcn_net_reloads(fn))
+			fcn_clock_adopt(fn);
+		fcn_proc_own(fn);
+	}
+	mutex_unlock(&fn->mutex);
+	return err;
+}
+EXPORT_SYMBOL_GPL(fcn_rule_get);
+
+/**
+ * fcn_rule_put - there is a rule less in a namespace
+ * @net:	the namespace; may be going
+ *
+ * The last rule may be back in a moment, when a firewall is reloaded: hooks and
+ * mappings stay, and go when the mappings have come to their end.  Sleeps.
+ */
+void fcn_rule_put(struct net *net)
+{
+	struct fcn_net *fn = fcn_net(net);
+
+	mutex_lock(&fn->mutex);
+	WRITE_ONCE(fn->rules, fn->rules - 1);
+	if (!fn->rules && !fn->dead) {
+		fn->ruleless = jiffies;
+		fcn_net_linger_on(fn);
+	}
+	mutex_unlock(&fn->mutex);
+}
+EXPORT_SYMBOL_GPL(fcn_rule_put);
 
 struct fcn_end {
 	bool	(*match)(const struct fcn_mapping *m, void *data);
@@ -118,13 +207,30 @@ u32 fcn_net_end(struct fcn_net *fn,
 	return end.count;
 }
 
-/* Its device is no wan interface any more, or its address not the router's. */
+static bool fcn_net_is_up(const struct fcn_net *fn, int ifindex)
+{
+	const struct net_device *dev = dev_get_by_index_rcu(fn->net, ifindex);
+
+	return dev && dev->flags & IFF_UP;
+}
+
+/*
+ * Its device is no wan interface any more and no rule's, or its address not the
+ * router's any more.
+ */
 static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 {
 	struct fcn_net *fn = data;
+	bool wanted;
 
-	return !fcn_net_wan(fn, m->ifindex) ||
-	       !__ip_dev_find(fn->net, m->key.ext.ip, false);
+	if (m->terms.named)
+		wanted = true;
+	else if (READ_ONCE(m->ruled))
+		wanted = fcn_net_is_up(fn, m->terms.ifindex);
+	else
+		wanted = fcn_net_wan(fn, m->terms.ifindex);
+	return !wanted || (!m->terms.routed &&
+			   !__ip_dev_find(fn->net, m->key.ext.ip, false));
 }
 
 /* An address or a device may have gone; looking is cheaper than knowing. */
@@ -184,8 +290,7 @@ int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf)
 		fcn_clock_adopt(fn);
 	fcn_wans_resolve(fn);
 	fcn_net_end(fn, fcn_net_stale, fn);
-	if (!conf->wans)
-		fcn_net_unhook(fn);
+	fcn_net_release(fn);
 	fcn_proc_own(fn);
 	return 0;
 }
@@ -236,6 +341,7 @@ static int __net_init fcn_net_init(struct net *net)
 	mutex_init(&fn->mutex);
 	INIT_LIST_HEAD(&fn->wans);
 	INIT_WORK(&fn->events, fcn_net_events);
+	INIT_DELAYED_WORK(&fn->linger, fcn_net_linger);
 	fcn_clock_init(fn);
 
 	fn->stats = alloc_percpu(struct fcn_stats);
@@ -274,6 +380,10 @@ static void __net_exit fcn_net_exit(struct net *net)
 
 	fcn_sysctl_net_exit(fn);
 	fcn_proc_net_exit(fn);
+	mutex_lock(&fn->mutex);
+	fn->dead = true;
+	mutex_unlock(&fn->mutex);
+	cancel_delayed_work_sync(&fn->linger);
 	fcn_net_unhook(fn);
 	cancel_work_sync(&fn->events);
 	fcn_clock_stop(fn);
@@ -311,10 +421,13 @@ static int __init fcn_init(void)
 	err = fcn_mapping_cache_init();
 	if (err)
 		goto free_ports;
+	err = fcn_filter_cache_init();
+	if (err)
+		goto free_mappings;
 	/* ends the flows we masquerade when their address or device goes */
 	err = nf_nat_masquerade_inet_register_notifiers();
 	if (err)
-		goto free_mappings;
+		goto free_peers;
 	err = register_pernet_subsys(&fcn_net_ops);
 	if (err)
 		goto unregister_masquerade;
@@ -337,8 +450,10 @@ unregister_pernet:
 	unregister_pernet_subsys(&fcn_net_ops);
 unregister_masquerade:
 	nf_nat_masquerade_inet_unregister_notifiers();
-free_mappings:
+free_peers:
 	rcu_barrier();
+	fcn_filter_cache_exit();
+free_mappings:
 	fcn_mapping_cache_exit();
 free_ports:
 	fcn_port_cache_exit();
@@ -353,6 +468,7 @@ static void __exit fcn_exit(void)
 	unregister_pernet_subsys(&fcn_net_ops);
 	nf_nat_masquerade_inet_unregister_notifiers();
 	rcu_barrier();
+	fcn_filter_cache_exit();
 	fcn_mapping_cache_exit();
 	fcn_port_cache_exit();
 }

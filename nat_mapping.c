@@ -31,6 +31,12 @@
 #include "nat_core.h"
 #include "nat_mapping.h"
 
+/* One pool is enough for so many mappings, at least. */
+#define FCN_POOL_SHARE		16
+
+/* Pools looked at for a mapping whose external address is not known. */
+#define FCN_POOLS_LOOKED	64
+
 static struct kmem_cache *fcn_mapping_cache __read_mostly;
 static hsiphash_key_t fcn_hash_key __read_mostly;
 
@@ -76,7 +82,16 @@ int fcn_table_init(struct fcn_table *table)
 		return err;
 	err = fcn_pools_init(&table->pools);
 	if (err)
-		rhashtable_destroy(&table->inside);
+		goto destroy_inside;
+	err = fcn_peers_init(&table->peers);
+	if (err)
+		goto exit_pools;
+	return 0;
+
+exit_pools:
+	fcn_pools_exit(&table->pools);
+destroy_inside:
+	rhashtable_destroy(&table->inside);
 	return err;
 }
 
@@ -97,6 +112,7 @@ void fcn_table_exit(struct fcn_table *table)
 {
 	fcn_mapping_walk(table, fcn_mapping_drop, NULL);
 	fcn_pools_trim(&table->pools);
+	fcn_peers_exit(&table->peers);
 	fcn_pools_exit(&table->pools);
 	rhashtable_destroy(&table->inside);
 }
@@ -113,6 +129,43 @@ struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
 				     const struct fcn_key *key)
 {
 	return rhashtable_lookup(&table->inside, key, fcn_inside_params);
+}
+
+/**
+ * fcn_mapping_find_any - look a mapping up by its inside endpoint alone
+ * @table:	the table
+ * @key:	inside endpoint, and the external address to be looked at first;
+ *		on success the address that was found
+ *
+ * Looks at FCN_POOLS_LOOKED pools at most: addresses are few, or the endpoint is
+ * at one of the first.
+ *
+ * Return: a mapping that is not dying, valid until rcu_read_unlock(), or NULL.
+ */
+struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
+					 struct fcn_key *key)
+{
+	struct fcn_key other = *key;
+	struct fcn_mapping *m = fcn_mapping_find(table, key);
+	struct fcn_pool *pool;
+	u32 looked = 0;
+
+	if (m)
+		return m;
+	list_for_each_entry_rcu(pool, &table->pools.list, list) {
+		if (pool->key.proto != key->proto ||
+		    pool->key.family != key->family)
+			continue;
+		if (looked++ == FCN_POOLS_LOOKED)
+			break;
+		other.ext = pool->key.addr;
+		m = fcn_mapping_find(table, &other);
+		if (m) {
+			key->ext = other.ext;
+			return m;
+		}
+	}
+	return NULL;
 }
 
 static struct fcn_pool_key fcn_pool_key(u8 family, u8 proto,
@@ -201,7 +254,8 @@ static bool fcn_mapping_refresh(struct fcn_mapping *m, u32 deadline)
 
 static struct fcn_mapping *
 fcn_mapping_alloc(struct fcn_table *table, const struct fcn_key *key,
-		  struct fcn_pool *pool, int ifindex, u32 deadline)
+		  struct fcn_pool *pool, const struct fcn_terms *terms,
+		  u32 deadline)
 {
 	struct fcn_mapping *m;
 
@@ -211,7 +265,9 @@ fcn_mapping_alloc(struct fcn_table *table, const struct fcn_key *key,
 	m->key = *key;
 	m->table = table;
 	m->pool = pool;
-	m->ifindex = ifindex;
+	m->terms = *terms;
+	m->ruled = terms->ruled;
+	m->filter = terms->filter;
 	m->created = (u32)ktime_get_seconds();
 	m->life.pushed = deadline;
 	m->life.state = FCN_ACTIVE;
@@ -298,32 +354,51 @@ static bool fcn_table_admit(struct fcn_net *fn, u32 max)
 	return false;
 }
 
-static struct fcn_mapping *
-fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
-		   const struct fcn_key *key, int ifindex, u32 deadline)
+/* The pool of a mapping that is to be made, or ERR_PTR(). */
+static struct fcn_pool *fcn_table_pool(struct fcn_table *table,
+				       const struct fcn_key *key, u32 max)
 {
 	struct fcn_pool_key pool_key;
+
+	pool_key = fcn_pool_key(key->family, key->proto, &key->ext);
+	return fcn_pool_get(&table->pools, &pool_key, max / FCN_POOL_SHARE);
+}
+
+static struct fcn_mapping *
+fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
+		   const struct fcn_key *key, const struct fcn_terms *terms,
+		   u32 deadline)
+{
+	struct fcn_port_list narrow;
 	struct fcn_port_wish wish = {
 		.net		= fn->net,
 		.allowed	= fcn_conf_ports(conf, key->proto),
 		.port		= ntohs(key->port),
-		.ifindex	= ifindex,
+		.random		= terms->random,
+		.ifindex	= terms->ifindex,
 	};
-	struct fcn_mapping *m = NULL;
+	struct fcn_mapping *m;
 	struct fcn_pool *pool;
 
 	if (!fcn_table_admit(fn, conf->max_mappings))
 		return ERR_PTR(-EDQUOT);
 
-	pool_key = fcn_pool_key(key->family, key->proto, &key->ext);
-	pool = fcn_pool_get(&fn->table.pools, &pool_key);
-	if (pool)
-		m = fcn_mapping_alloc(&fn->table, key, pool, ifindex, deadline);
+	pool = fcn_table_pool(&fn->table, key, conf->max_mappings);
+	if (IS_ERR(pool)) {
+		atomic_dec(&fn->table.count);
+		return ERR_CAST(pool);
+	}
+	m = fcn_mapping_alloc(&fn->table, key, pool, terms, deadline);
 	if (!m) {
 		atomic_dec(&fn->table.count);
 		return ERR_PTR(-ENOMEM);
 	}
 
+	if (terms->first > 0 || terms->last < FCN_PORTS - 1) {
+		fcn_port_list_narrow(&narrow, wish.allowed, terms->first,
+				     terms->last);
+		wish.allowed = &narrow;
+	}
 	return fcn_mapping_publish(fn, m, &wish);
 }
 
@@ -332,7 +407,7 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
  * @fn:		namespace
  * @conf:	its configuration
  * @key:	inside endpoint and external address
- * @ifindex:	external device
+ * @terms:	for a mapping that has to be made
  * @deadline:	seconds; how long the packet at hand keeps the mapping
  *
  * Under rcu_read_lock(), which is also how long the result is valid.  A
@@ -343,18 +418,32 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
  */
 struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_conf *conf,
-				    const struct fcn_key *key, int ifindex,
+				    const struct fcn_key *key,
+				    const struct fcn_terms *terms,
 				    u32 deadline)
 {
 	struct fcn_mapping *m = fcn_mapping_find(&fn->table, key);
 
 	if (likely(m) && fcn_mapping_refresh(m, deadline))
 		return m;
-	m = fcn_mapping_create(fn, conf, key, ifindex, deadline);
+	m = fcn_mapping_create(fn, conf, key, terms, deadline);
 	/* its pool was empty and is just being removed: make a new one */
 	if (m == ERR_PTR(-EAGAIN))
-		m = fcn_mapping_create(fn, conf, key, ifindex, deadline);
+		m = fcn_mapping_create(fn, conf, key, terms, deadline);
 	return m;
+}
+
+/**
+ * fcn_mapping_decide - an outbound flow of a mapping has been decided
+ * @m:		the mapping
+ * @terms:	on what terms; who may come in from now on the last decision says
+ */
+void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms)
+{
+	if (terms->ruled && !READ_ONCE(m->ruled))
+		WRITE_ONCE(m->ruled, true);
+	if (READ_ONCE(m->filter) != terms->filter)
+		WRITE_ONCE(m->filter, terms->filter);
 }
 
 /**
@@ -373,7 +462,7 @@ void fcn_mapping_resume(struct fcn_mapping *m)
  * @fn:		namespace
  * @key:	inside endpoint and external address of the entry
  * @port:	its external port, network order
- * @ifindex:	external device
+ * @terms:	those it would have been made on
  * @closed:	the entry was opened from outside, maybe by a port forward: the
  *		mapping keeps the port from others, and takes nothing new before
  *		its endpoint speaks
@@ -381,17 +470,23 @@ void fcn_mapping_resume(struct fcn_mapping *m)
  * Called by the sweep, so maybe under a conntrack bucket lock.  The deadline
  * comes from the entry, in the same sweep.
  *
+ * What may be a rule's leaves half of the room to flows that certainly are.
+ *
  * Return: 0, or a negative error when the endpoint has another mapping, the
  * port another owner, or a limit is reached.
  */
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
-		      __be16 port, int ifindex, bool closed)
+		      __be16 port, const struct fcn_terms *terms, bool closed)
 {
 	const struct fcn_conf *conf = fcn_conf(fn);
-	struct fcn_pool_key pool_key;
+	struct fcn_port_wish wish = {
+		.net		= fn->net,
+		.ifindex	= terms->ifindex,
+	};
+	u32 max = conf->max_mappings;
 	struct fcn_mapping *m;
 	struct fcn_pool *pool;
-	int err = -ENOMEM;
+	int err;
 
 	m = fcn_mapping_find(&fn->table, key);
 	if (m) {
@@ -401,17 +496,20 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	}
 	if (!fcn_port_list_has(fcn_conf_ports(conf, key->proto), ntohs(port)))
 		return -ERANGE;
-	if (!fcn_table_admit(fn, conf->max_mappings))
+	if (!fcn_table_admit(fn, terms->ruled ? max / 2 : max))
 		return -EDQUOT;
 
-	pool_key = fcn_pool_key(key->family, key->proto, &key->ext);
-	pool = fcn_pool_get(&fn->table.pools, &pool_key);
-	if (pool)
-		m = fcn_mapping_alloc(&fn->table, key, pool, ifindex, 0);
-	if (!m) {
-		atomic_dec(&fn->table.count);
-		return err;
-	}
+	pool = fcn_table_pool(&fn->table, key, max);
+	err = PTR_ERR_OR_ZERO(pool);
+	if (err)
+		goto uncount;
+	err = -EADDRINUSE;
+	if (fcn_port_is_routers(pool, &wish, ntohs(port)))
+		goto uncount;
+	err = -ENOMEM;
+	m = fcn_mapping_alloc(&fn->table, key, pool, terms, 0);
+	if (!m)
+		goto uncount;
 
 	if (closed) {
 		m->life.closed = true;
@@ -424,6 +522,10 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		call_rcu(&m->rcu, fcn_mapping_free_rcu);
 	else
 		fcn_stat_inc(fn, FCN_STAT_mappings_adopted);
+	return err;
+
+uncount:
+	atomic_dec(&fn->table.count);
 	return err;
 }
 
@@ -489,15 +591,21 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
 
 	spin_lock_bh(&m->pool->lock);
 	retire = m->life.state != FCN_ACTIVE && m->life.state != FCN_FREE;
-	if (retire) {
-		fcn_mapping_unlink(m);
-		WRITE_ONCE(m->life.state, FCN_FREE);
-		fcn_port_release(m->pool, ntohs(m->ext_port));
-	}
-	spin_unlock_bh(&m->pool->lock);
 	if (retire)
-		call_rcu(&m->rcu, fcn_mapping_free_rcu);
-	return retire;
+		fcn_mapping_unlink(m);
+	spin_unlock_bh(&m->pool->lock);
+	if (!retire)
+		return false;
+
+	/* dying, so it gets no more peers */
+	fcn_filter_forget(m, U32_MAX);
+
+	spin_lock_bh(&m->pool->lock);
+	WRITE_ONCE(m->life.state, FCN_FREE);
+	fcn_port_release(m->pool, ntohs(m->ext_port));
+	spin_unlock_bh(&m->pool->lock);
+	call_rcu(&m->rcu, fcn_mapping_free_rcu);
+	return true;
 }
 
 /**

@@ -2,8 +2,9 @@
 /*
  * Which flow is ours, in which direction, and what becomes of it.
  *
- * nf_nat calls its hooks for the first packet of a connection only, in the
- * order of their priorities, until one has decided.  Ours are
+ * There are two doors to the same decision.  Hooks of our own: nf_nat calls
+ * them for the first packet of a connection only, in the order of their
+ * priorities, until one has decided:
  *
  *	PREROUTING, last:	inbound and hairpinned flows to an endpoint of
  *				ours that no port forward has taken
@@ -11,12 +12,13 @@
  *	POSTROUTING, last:	the same for order=last; and what nobody has
  *				decided is masqueraded
  *
- * and they are registered while the owner's list of wan interfaces is not
- * empty.  Between INT_MIN and INT_MAX nothing else can get in the way,
- * whatever priority a user gives to a chain.
+ * Between INT_MIN and INT_MAX nothing else can get in the way, whatever
+ * priority a user gives to a chain.  And rules of the owner, which xt_FULLCONENAT
+ * brings here; they say on what terms.
  */
 
 #include <linux/inetdevice.h>
+#include <linux/jhash.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/ratelimit.h>
@@ -33,6 +35,7 @@
 #include "nat_conf.h"
 #include "nat_conntrack.h"
 #include "nat_core.h"
+#include "nat_filter.h"
 #include "nat_mapping.h"
 #include "nat_policy.h"
 #include "nat_timewait.h"
@@ -93,15 +96,18 @@ static bool fcn_from_inside(const struct fcn_net *fn, const struct sk_buff *skb,
  * tunnel's), came from the inside, and is what the knobs select.
  */
 static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
-			  const struct sk_buff *skb, const struct nf_conn *ct)
+			  const struct sk_buff *skb, const struct nf_conn *ct,
+			  const struct net_device *out)
 {
 	const struct nf_conntrack_tuple *tuple;
+	int iif = skb->skb_iif;
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	return IPCB(skb)->flags & IPSKB_FORWARDED &&
 	       fcn_conf_maps(conf, nf_ct_protonum(ct)) &&
 	       fcn_conf_inside(conf, tuple->src.u3.ip) &&
-	       fcn_from_inside(fn, skb, skb->skb_iif);
+	       (iif != out->ifindex || skb_sec_path(skb)) &&
+	       fcn_from_inside(fn, skb, iif);
 }
 
 /*
@@ -144,17 +150,29 @@ static u32 fcn_first_deadline(const struct fcn_conf *conf,
 	       fcn_phase_timeout(&conf->timeouts, phase, ordinary);
 }
 
+/* The terms of a mapping that no rule has made. */
+static struct fcn_terms fcn_plain_terms(int ifindex)
+{
+	struct fcn_terms terms = {
+		.ifindex	= ifindex,
+		.last		= FCN_PORTS - 1,
+		.filter		= FCN_EIF,
+	};
+
+	return terms;
+}
+
 /* The mapping of the entry's opener, or ERR_PTR(); see fcn_mapping_get(). */
 static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
 				      const struct fcn_conf *conf,
 				      const struct nf_conn *ct,
 				      const union nf_inet_addr *ext,
-				      int ifindex)
+				      const struct fcn_terms *terms)
 {
 	struct fcn_key key;
 
 	fcn_ct_key(ct, ext, &key);
-	return fcn_mapping_get(fn, conf, &key, ifindex,
+	return fcn_mapping_get(fn, conf, &key, terms,
 			       fcn_first_deadline(conf, ct));
 }
 
@@ -185,82 +203,70 @@ static unsigned int fcn_conclude(struct fcn_net *fn, int err,
 	}
 }
 
-/* An outbound first packet that is ours to decide. */
+/* An outbound first packet that gets a mapping, at this external address. */
 static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
-			    struct fcn_wan *wan, struct sk_buff *skb,
-			    const struct nf_hook_state *state,
-			    struct nf_conn *ct)
+			    struct fcn_wan *wan, struct nf_conn *ct,
+			    const union nf_inet_addr *ext,
+			    const struct fcn_terms *terms)
 {
-	union nf_inet_addr ext = {};
+	const struct nf_conntrack_man *peer;
 	struct fcn_mapping *m;
 	int err;
 
-	ext.ip = fcn_external_addr(fn, skb, state->out);
-	if (!ext.ip)
-		return fcn_drop(fn, FCN_STAT_drop_no_address);
-
-	m = fcn_opener(fn, conf, ct, &ext, state->out->ifindex);
+	m = fcn_opener(fn, conf, ct, ext, terms);
 	if (IS_ERR(m))
 		return fcn_refuse_opener(fn, PTR_ERR(m));
+	fcn_mapping_decide(m, terms);
+	/* not whom the packet was sent to, if that was translated */
+	peer = &ct->tuplehash[IP_CT_DIR_REPLY].tuple.src;
+	fcn_filter_note(fn, conf, m, &peer->u3, peer->u.all,
+			fcn_first_deadline(conf, ct));
 
-	err = fcn_ct_map_out(fn, ct, m, state->out->ifindex);
-	if (!err)
+	err = fcn_ct_map_out(fn, ct, m, terms->named ? 0 : terms->ifindex);
+	if (!err && wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_OUT);
 	return fcn_conclude(fn, err, FCN_STAT_flows_out,
 			    FCN_STAT_drop_out_conflict);
 }
 
-/*
- * What no rule has taken and gets no mapping leaves as with MASQUERADE.  The
- * router's own packets that have an address of this interface keep it.
- */
-static unsigned int fcn_masquerade(struct fcn_net *fn, struct sk_buff *skb,
-				   const struct nf_hook_state *state)
+/* The same on a wan interface, where no rule says anything. */
+static unsigned int fcn_out_plain(struct fcn_net *fn,
+				  const struct fcn_conf *conf,
+				  struct fcn_wan *wan, struct sk_buff *skb,
+				  const struct nf_hook_state *state,
+				  struct nf_conn *ct)
 {
-	const struct nf_nat_range2 range = {};
-	__be32 saddr = ip_hdr(skb)->saddr;
+	struct fcn_terms terms = fcn_plain_terms(state->out->ifindex);
+	union nf_inet_addr ext = {};
 
-	if (!(IPCB(skb)->flags & IPSKB_FORWARDED) &&
-	    inet_confirm_addr(fn->net, __in_dev_get_rcu(state->out), 0, saddr,
-			      RT_SCOPE_HOST))
+	ext.ip = fcn_external_addr(fn, skb, state->out);
+	if (!ext.ip)
+		return fcn_drop(fn, FCN_STAT_drop_no_address);
+	return fcn_out(fn, conf, wan, ct, &ext, &terms);
+}
+
+/*
+ * What gets no mapping leaves as with MASQUERADE, or as with SNAT if a rule
+ * names addresses.  The router's own packets that have an address of this
+ * interface keep it, unless a rule names ports, too: it may have no others.
+ */
+static unsigned int fcn_translate(struct fcn_net *fn, struct sk_buff *skb,
+				  const struct nf_hook_state *state,
+				  struct nf_conn *ct,
+				  const struct nf_nat_range2 *range)
+{
+	const unsigned int named = NF_NAT_RANGE_MAP_IPS |
+				   NF_NAT_RANGE_PROTO_SPECIFIED;
+
+	if (!(IPCB(skb)->flags & IPSKB_FORWARDED) && !(range->flags & named) &&
+	    inet_confirm_addr(fn->net, __in_dev_get_rcu(state->out), 0,
+			      ip_hdr(skb)->saddr, RT_SCOPE_HOST))
 		return NF_ACCEPT;
 
 	fcn_stat_inc(fn, FCN_STAT_flows_masqueraded);
-	return nf_nat_masquerade_ipv4(skb, state->hook, &range, state->out);
-}
-
-/*
- * A flow that a stranger opens.  What may not pass is dropped here: left alone
- * it would reach the router's own sockets, and leave an entry that blocks the
- * port for the inside host.
- */
-static unsigned int fcn_in(struct fcn_net *fn, struct nf_conn *ct,
-			   const struct fcn_mapping *m, int iif)
-{
-	struct fcn_wan *wan = fcn_net_wan(fn, iif);
-	int err = fcn_ct_map_in(fn, ct, m);
-
-	if (!err && wan)
-		fcn_wan_stat_inc(wan, FCN_WAN_IN);
-	return fcn_conclude(fn, err, FCN_STAT_flows_in,
-			    FCN_STAT_drop_in_conflict);
-}
-
-/*
- * From one inside host to the outside endpoint of another.  There is no route
- * yet that could tell the sender's external address: it is the target's.
- */
-static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
-				struct nf_conn *ct,
-				const struct fcn_mapping *to)
-{
-	struct fcn_mapping *from;
-
-	from = fcn_opener(fn, conf, ct, &to->key.ext, to->ifindex);
-	if (IS_ERR(from))
-		return fcn_refuse_opener(fn, PTR_ERR(from));
-	return fcn_conclude(fn, fcn_ct_map_hairpin(fn, ct, to, from),
-			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
+	if (range->flags & NF_NAT_RANGE_MAP_IPS)
+		return nf_nat_setup_info(ct, range, NF_NAT_MANIP_SRC);
+	return nf_nat_masquerade_ipv4(skb, state->hook, range, state->out);
 }
 
 static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
@@ -271,6 +277,8 @@ static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
 	switch (READ_ONCE(m->life.state)) {
+	case FCN_ACTIVE:
+		return fcn_drop(fn, FCN_STAT_drop_in_filtered);
 	case FCN_DRAINING:
 		return fcn_drop(fn, FCN_STAT_drop_in_draining);
 	case FCN_HOLDDOWN:
@@ -280,58 +288,235 @@ static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
 	}
 }
 
-/* The hooks. */
+/*
+ * A flow that a stranger opens.  What may not pass is dropped here: left alone
+ * it would reach the router's own sockets, and leave an entry that blocks the
+ * port for the inside host.
+ */
+static unsigned int fcn_in(struct fcn_net *fn, struct nf_conn *ct,
+			   const struct fcn_mapping *m, int iif)
+{
+	const struct nf_conntrack_man *peer;
+	struct fcn_wan *wan;
+	int err;
 
-/* The entry of a packet whose connection is still to be decided, or NULL. */
-static struct nf_conn *fcn_undecided(const struct sk_buff *skb)
+	peer = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src;
+	if (!fcn_filter_admits(m, &peer->u3, peer->u.all))
+		return fcn_refuse_stranger(fn, m, iif);
+
+	wan = fcn_net_wan(fn, iif);
+	err = fcn_ct_map_in(fn, ct, m);
+	if (!err && wan)
+		fcn_wan_stat_inc(wan, FCN_WAN_IN);
+	return fcn_conclude(fn, err, FCN_STAT_flows_in,
+			    FCN_STAT_drop_in_conflict);
+}
+
+/*
+ * From one inside host to the outside endpoint of another.  There is no route
+ * yet that could tell the sender's external address: it is the one that it has
+ * already, else the target's, and so are the terms.
+ */
+static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
+				struct nf_conn *ct,
+				const struct fcn_mapping *to, int iif)
+{
+	struct fcn_terms terms = to->terms;
+	struct fcn_mapping *from;
+	struct fcn_key key;
+
+	terms.filter = fcn_filter_before(fn, conf, terms.ruled);
+	fcn_ct_key(ct, &to->key.ext, &key);
+	fcn_mapping_find_any(&fn->table, &key);
+	from = fcn_opener(fn, conf, ct, &key.ext, &terms);
+	if (IS_ERR(from))
+		return fcn_refuse_opener(fn, PTR_ERR(from));
+	fcn_filter_note(fn, conf, from, &to->key.ext, to->ext_port,
+			fcn_first_deadline(conf, ct));
+	if (!fcn_filter_admits(to, &from->key.ext, from->ext_port))
+		return fcn_refuse_stranger(fn, to, iif);
+	return fcn_conclude(fn, fcn_ct_map_hairpin(fn, ct, to, from),
+			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
+}
+
+/*
+ * The entry of a packet whose connection is still to be decided, or NULL.  A
+ * rule may stand in places where nf_nat would not have asked.
+ */
+static struct nf_conn *fcn_undecided(const struct sk_buff *skb,
+				     enum nf_nat_manip_type manip)
 {
 	enum ip_conntrack_info ctinfo;
 	struct nf_conn *ct = nf_ct_get(skb, &ctinfo);
 
-	/* older than the nat hooks of this namespace: too late */
-	if (!ct || nf_ct_is_confirmed(ct))
+	/* confirmed: older than the nat hooks of this namespace, too late */
+	if (!ct || nf_ct_is_template(ct) || nf_ct_is_confirmed(ct) ||
+	    nf_nat_initialized(ct, manip))
 		return NULL;
 	return ct;
 }
 
-static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
-				   const struct nf_hook_state *state)
+/*
+ * A first packet to an endpoint of ours, or -ENOENT if it is to none.  From the
+ * outside it is only taken where the owner wants it: on a wan interface, or
+ * where a rule has @asked.
+ */
+static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
+		       struct sk_buff *skb, const struct nf_hook_state *state,
+		       bool asked)
 {
-	struct fcn_net *fn = fcn_net(state->net);
-	const struct fcn_conf *conf = fcn_conf(fn);
-	const struct nf_conntrack_tuple *tuple;
-	struct nf_conn *ct = fcn_undecided(skb);
+	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_DST);
 	/* not skb_iif: with bridge netfilter that is still the bridge's port */
 	int iif = state->in->ifindex;
+	const struct nf_conntrack_tuple *tuple;
 	struct fcn_mapping *m;
 	bool inside;
 
 	if (!ct)
-		return NF_ACCEPT;
+		return -ENOENT;
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	/* pings of our address are the router's to answer */
 	if (tuple->dst.protonum == IPPROTO_ICMP)
-		return NF_ACCEPT;
+		return -ENOENT;
 
 	m = fcn_mapping_find_ext(&fn->table, state->pf, tuple->dst.protonum,
 				 &tuple->dst.u3, tuple->dst.u.all);
 	if (!m || fcn_is_exempt(conf, skb) ||
 	    m->key.zone != nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL))
-		return NF_ACCEPT;
+		return -ENOENT;
 
-	inside = iif != m->ifindex && fcn_from_inside(fn, skb, iif);
-	if (inside && !conf->hairpin)
-		return NF_ACCEPT;
+	inside = iif != m->terms.ifindex && fcn_from_inside(fn, skb, iif);
+	if (inside ? !conf->hairpin : !asked && !fcn_net_wan(fn, iif))
+		return -ENOENT;
 	if (!fcn_mapping_accepts(m))
 		return fcn_refuse_stranger(fn, m, iif);
 	if (inside && fcn_conf_inside(conf, tuple->src.u3.ip) &&
 	    !nf_nat_initialized(ct, NF_NAT_MANIP_SRC))
-		return fcn_hairpin(fn, conf, ct, m);
+		return fcn_hairpin(fn, conf, ct, m, iif);
 	return fcn_in(fn, ct, m, iif);
 }
 
+/* Rules. */
+
+/*
+ * The external address that a rule wants for this inside host: the same for all
+ * protocols (RFC 4787, REQ-2), and the one that nf_nat takes for flows that get
+ * no mapping.  Follows find_best_ips_proto().
+ */
+static __be32 fcn_rule_addr(const struct nf_nat_range2 *range,
+			    const struct nf_conn *ct)
+{
+	const union nf_inet_addr *inside;
+	u32 first = ntohl(range->min_addr.ip), last = ntohl(range->max_addr.ip);
+
+	inside = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src.u3;
+	return htonl(first + reciprocal_scale(jhash2(inside->all,
+						     ARRAY_SIZE(inside->all), 0),
+					      last - first + 1));
+}
+
+static struct fcn_terms fcn_rule_terms(const struct fcn_policy *policy,
+				       const struct nf_conn *ct, int ifindex)
+{
+	const struct nf_nat_range2 *range = &policy->range;
+	struct fcn_terms terms = fcn_plain_terms(ifindex);
+
+	terms.ruled = true;
+	terms.random = range->flags & NF_NAT_RANGE_PROTO_RANDOM_ALL;
+	/* strangers open no ICMP queries */
+	if (nf_ct_protonum(ct) != IPPROTO_ICMP)
+		terms.filter = policy->filter;
+	if (range->flags & NF_NAT_RANGE_PROTO_SPECIFIED) {
+		terms.first = ntohs(range->min_proto.all);
+		terms.last = ntohs(range->max_proto.all);
+	}
+	return terms;
+}
+
+/**
+ * fcn_rule_out - a POSTROUTING rule decides a flow
+ * @skb:	the packet
+ * @state:	of its hook
+ * @policy:	what the rule says
+ *
+ * Under rcu_read_lock().  The same decision as on a wan interface, on other
+ * terms; a flow that gets no mapping is translated within the same range.
+ *
+ * Return: the verdict, NF_*, or -ENOENT when the flow is decided already or
+ * exempt, and the next rule should be asked.
+ */
+int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
+		 const struct fcn_policy *policy)
+{
+	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_SRC);
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
+	union nf_inet_addr ext = {};
+	struct fcn_terms terms;
+	struct fcn_wan *wan;
+
+	/* no knobs: the namespace is going */
+	if (!ct || !conf || !skb_rtable(skb))
+		return -ENOENT;
+	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
+		return -ENOENT;
+	/* a stranger's: his address stays, even if the rule names no device */
+	if (fcn_ct_mapping_in(&fn->table, ct))
+		return -ENOENT;
+	if (!fcn_is_mapped(fn, conf, skb, ct, state->out))
+		return fcn_translate(fn, skb, state, ct, &policy->range);
+
+	terms = fcn_rule_terms(policy, ct, state->out->ifindex);
+	if (policy->range.flags & NF_NAT_RANGE_MAP_IPS) {
+		ext.ip = fcn_rule_addr(&policy->range, ct);
+		terms.named = true;
+		terms.routed = !__ip_dev_find(fn->net, ext.ip, false);
+	} else {
+		ext.ip = fcn_external_addr(fn, skb, state->out);
+		if (!ext.ip)
+			return fcn_drop(fn, FCN_STAT_drop_no_address);
+	}
+	/* not another's rule */
+	wan = fcn_net_wan(fn, terms.ifindex);
+	if (wan && conf->order_last)
+		fcn_wan_stat_inc(wan, FCN_WAN_LEFT);
+	return fcn_out(fn, conf, wan, ct, &ext, &terms);
+}
+EXPORT_SYMBOL_GPL(fcn_rule_out);
+
+/**
+ * fcn_rule_in - a PREROUTING rule decides a flow
+ * @skb:	the packet
+ * @state:	of its hook
+ *
+ * Under rcu_read_lock().
+ *
+ * Return: the verdict, NF_*, or -ENOENT when the packet is sent to no mapping
+ * and the next rule should be asked.
+ */
+int fcn_rule_in(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
+
+	return conf ? fcn_inbound(fn, conf, skb, state, true) : -ENOENT;
+}
+EXPORT_SYMBOL_GPL(fcn_rule_in);
+
+/* The hooks. */
+
+static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	struct fcn_net *fn = fcn_net(state->net);
+	int verdict = fcn_inbound(fn, fcn_conf(fn), skb, state, false);
+
+	return verdict == -ENOENT ? NF_ACCEPT : verdict;
+}
+
 /* An inbound flow has got past the filter table: for the status file. */
-static void fcn_count_passed(struct fcn_net *fn, const struct nf_conn *ct)
+static void fcn_count_passed(struct fcn_net *fn, const struct sk_buff *skb,
+			     const struct nf_conn *ct)
 {
 	const struct fcn_mapping *m = fcn_ct_mapping_in(&fn->table, ct);
 	struct fcn_wan *wan;
@@ -339,7 +524,7 @@ static void fcn_count_passed(struct fcn_net *fn, const struct nf_conn *ct)
 	if (!m)
 		return;
 	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
-	wan = fcn_net_wan(fn, m->ifindex);
+	wan = fcn_net_wan(fn, skb->skb_iif);
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_PASSED);
 }
@@ -349,21 +534,21 @@ static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
 {
 	struct fcn_net *fn = fcn_net(state->net);
 	const struct fcn_conf *conf = fcn_conf(fn);
-	struct nf_conn *ct = fcn_undecided(skb);
+	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_SRC);
 	struct fcn_wan *wan;
 
 	if (!ct)
 		return NF_ACCEPT;
 	wan = fcn_net_wan(fn, state->out->ifindex);
 	if (!wan) {
-		fcn_count_passed(fn, ct);
+		fcn_count_passed(fn, skb, ct);
 		return NF_ACCEPT;
 	}
 	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
-	    !fcn_is_mapped(fn, conf, skb, ct))
+	    !fcn_is_mapped(fn, conf, skb, ct, state->out))
 		return NF_ACCEPT;
 	if (!conf->order_last)
-		return fcn_out(fn, conf, wan, skb, state, ct);
+		return fcn_out_plain(fn, conf, wan, skb, state, ct);
 
 	fcn_wan_stat_inc(wan, FCN_WAN_OFFERED);
 	return NF_ACCEPT;
@@ -372,9 +557,10 @@ static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
 static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 					 const struct nf_hook_state *state)
 {
+	static const struct nf_nat_range2 masquerade;
 	struct fcn_net *fn = fcn_net(state->net);
 	const struct fcn_conf *conf = fcn_conf(fn);
-	struct nf_conn *ct = fcn_undecided(skb);
+	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_SRC);
 	struct fcn_wan *wan;
 
 	if (!ct)
@@ -382,11 +568,11 @@ static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 	wan = fcn_net_wan(fn, state->out->ifindex);
 	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
 		return NF_ACCEPT;
-	if (!fcn_is_mapped(fn, conf, skb, ct))
-		return fcn_masquerade(fn, skb, state);
+	if (!fcn_is_mapped(fn, conf, skb, ct, state->out))
+		return fcn_translate(fn, skb, state, ct, &masquerade);
 
 	fcn_wan_stat_inc(wan, FCN_WAN_LEFT);
-	return fcn_out(fn, conf, wan, skb, state, ct);
+	return fcn_out_plain(fn, conf, wan, skb, state, ct);
 }
 
 static const struct nf_hook_ops fcn_ops[] = {

@@ -95,7 +95,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools,
 
 	pool = kzalloc(sizeof(*pool), GFP_ATOMIC | __GFP_NOWARN);
 	if (!pool)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 
 	pool->key = *key;
 	spin_lock_init(&pool->lock);
@@ -105,6 +105,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools,
 						fcn_pool_params);
 	if (!old) {
 		pool->id = pools->next_id++;
+		WRITE_ONCE(pools->count, pools->count + 1);
 		list_add_tail_rcu(&pool->list, &pools->list);
 	}
 	spin_unlock_bh(&pools->lock);
@@ -113,22 +114,29 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools,
 		return pool;
 
 	kfree(pool);
-	return IS_ERR(old) ? NULL : old;
+	return old;
 }
 
 /**
  * fcn_pool_get - look a pool up, make it if it is not there
  * @pools:	pools of the namespace
  * @key:	address and protocol
+ * @max:	how many there may be, about; a pool is much larger than a
+ *		mapping
  *
- * Return: the pool, valid until rcu_read_unlock(), or NULL without memory.
+ * Return: the pool, valid until rcu_read_unlock(), or ERR_PTR() of -EDQUOT,
+ * -ENOMEM, or what a busy hash returns.
  */
 struct fcn_pool *fcn_pool_get(struct fcn_pools *pools,
-			      const struct fcn_pool_key *key)
+			      const struct fcn_pool_key *key, u32 max)
 {
 	struct fcn_pool *pool = fcn_pool_find(pools, key);
 
-	return pool ?: fcn_pool_create(pools, key);
+	if (likely(pool))
+		return pool;
+	if (READ_ONCE(pools->count) >= max)
+		return ERR_PTR(-EDQUOT);
+	return fcn_pool_create(pools, key);
 }
 
 static void fcn_pool_free_rcu(struct rcu_head *head)
@@ -165,6 +173,7 @@ void fcn_pools_trim(struct fcn_pools *pools)
 		rhashtable_remove_fast(&pools->table, &pool->node,
 				       fcn_pool_params);
 		list_del_rcu(&pool->list);
+		WRITE_ONCE(pools->count, pools->count - 1);
 		spin_unlock_bh(&pools->lock);
 		call_rcu(&pool->rcu, fcn_pool_free_rcu);
 	}
@@ -340,9 +349,18 @@ static bool fcn_udp_socket(struct net *net, __be32 addr, u16 port, int ifindex)
 	return false;
 }
 
-/* Does the router itself want this port, by a socket or by its sysctl? */
-static bool fcn_port_is_routers(const struct fcn_pool *pool,
-				const struct fcn_port_wish *wish, u16 port)
+/**
+ * fcn_port_is_routers - does the router itself want this port?
+ * @pool:	the pool
+ * @wish:	what is asked for; @net and @ifindex
+ * @port:	host order
+ *
+ * Under rcu_read_lock().
+ *
+ * Return: true if it has a socket there, or its sysctl says so.
+ */
+bool fcn_port_is_routers(const struct fcn_pool *pool,
+			 const struct fcn_port_wish *wish, u16 port)
 {
 	__be32 addr = pool->key.addr.ip;
 
@@ -366,8 +384,8 @@ static bool fcn_port_is_routers(const struct fcn_pool *pool,
  * @pool:	the pool; its lock is held, and rcu_read_lock()
  * @wish:	what is asked for
  *
- * The inside port if it is free (RFC 4787, section 4.2.1), else a random one
- * (RFC 7857, section 9); never one that the router itself uses.
+ * The inside port if it is wanted and free (RFC 4787, section 4.2.1), else a
+ * random one (RFC 7857, section 9); never one that the router itself uses.
  *
  * Return: the port in host order, or -ENOSPC.
  */
@@ -379,7 +397,8 @@ int fcn_port_choose(struct fcn_pool *pool, const struct fcn_port_wish *wish)
 	lockdep_assert_held(&pool->lock);
 	if (!list->count)
 		return -ENOSPC;
-	if (fcn_port_list_has(list, port) && !fcn_port_used(pool, port) &&
+	if (!wish->random && fcn_port_list_has(list, port) &&
+	    !fcn_port_used(pool, port) &&
 	    !fcn_port_is_routers(pool, wish, port))
 		return port;
 
@@ -458,6 +477,30 @@ static int fcn_port_list_add(struct fcn_port_list *list, u32 first, u32 last)
 	list->count++;
 	list->total += last - first + 1;
 	return 0;
+}
+
+/**
+ * fcn_port_list_narrow - the ports of a list that are in a range
+ * @out:	the result; maybe empty
+ * @from:	sorted and disjoint, like all lists
+ * @first:	of the range, host order
+ * @last:	of the range, host order
+ */
+void fcn_port_list_narrow(struct fcn_port_list *out,
+			  const struct fcn_port_list *from, u16 first, u16 last)
+{
+	u32 i;
+
+	out->count = 0;
+	out->total = 0;
+	for (i = 0; i < from->count; i++) {
+		u16 low = max(from->range[i].first, first);
+		u16 high = min(from->range[i].last, last);
+
+		/* no more ranges than there were */
+		if (low <= high)
+			fcn_port_list_add(out, low, high);
+	}
 }
 
 /**

@@ -138,7 +138,7 @@ static int fcn_mappings_show(struct seq_file *seq, void *v)
 		return SEQ_SKIP;
 	end = state == FCN_HOLDDOWN ? READ_ONCE(m->life.until) :
 				      fcn_life_deadline(&m->life);
-	dev = dev_get_by_index_rcu(seq_file_net(seq), m->ifindex);
+	dev = dev_get_by_index_rcu(seq_file_net(seq), m->terms.ifindex);
 
 	fcn_show_ends(seq, m);
 	seq_printf(seq, " dev=%s state=%s sessions=%u expires=%u age=%u",
@@ -393,8 +393,9 @@ static int fcn_status_show(struct seq_file *seq, void *v)
 
 	rcu_read_lock();
 	conf = fcn_conf(fn);
-	seq_printf(seq, "active=%d order=%s forwarding=%d\n", !!conf->wans,
-		   conf->order_last ? "last" : "first",
+	seq_printf(seq, "active=%d order=%s rules=%u forwarding=%d\n",
+		   READ_ONCE(fn->hooked),
+		   conf->order_last ? "last" : "first", READ_ONCE(fn->rules),
 		   !!IPV4_DEVCONF_ALL(fn->net, FORWARDING));
 	list_for_each_entry_rcu(wan, &fn->wans, list)
 		fcn_status_wan(seq, fn, wan);

@@ -36,6 +36,7 @@
 #include "nat_conf.h"
 #include "nat_conntrack.h"
 #include "nat_core.h"
+#include "nat_filter.h"
 #include "nat_timewait.h"
 
 #define FCN_SWEEP_MS		5000
@@ -343,6 +344,8 @@ static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 	fcn_life_settle(life, st->now + 1 +
 			fcn_phase_timeout(&fcn_conf(st->fn)->timeouts, FCN_UDP,
 					  life->ordinary));
+
+	fcn_filter_forget(m, st->now - min(st->slack, st->now));
 
 	state = READ_ONCE(life->state);
 	seen.due = READ_ONCE(life->closed) ||

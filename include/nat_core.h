@@ -45,7 +45,9 @@ struct proc_dir_entry;
 	X(drop_in_conflict),		\
 	X(drop_in_draining),		\
 	X(drop_in_holddown),		\
-	X(drop_in_dying)
+	X(drop_in_dying),		\
+	X(drop_in_filtered),		\
+	X(peers_refused)
 
 #define FCN_STAT_ID(name)	FCN_STAT_##name
 
@@ -64,14 +66,20 @@ struct fcn_stats {
  * struct fcn_net - everything about one network namespace
  * @net:	the namespace, which outlives this
  * @mutex:	protects all members up to @table from changes, the counts in
- *		the mappings' lives, and makes one sweep at a time; never taken
- *		under RTNL
+ *		the mappings' lives, and makes one sweep at a time.  RTNL, and
+ *		what nf_tables holds while a rule comes, are outside of it
  * @conf:	the knobs; read under RCU
  * @wans:	the interfaces in the knob `wan`; read under RCU
- * @hooked:	hooks are registered
+ * @rules:	rules of the FULLCONENAT target; read with READ_ONCE()
+ * @hooked:	hooks are registered; read with READ_ONCE()
+ * @lingers:	the last rule has gone, and maybe come back; its mappings, and
+ *		so the hooks, have not gone
+ * @ruleless:	when it went, jiffies
+ * @dead:	the namespace is going; only rules are left to be put
  * @clock:	the worker
  * @table:	the mappings, with locks of its own
  * @events:	work: an address or a device may have gone
+ * @linger:	work: after the last rule
  * @refused:	when a new flow was last refused for a limit, seconds;
  *		READ_ONCE() and WRITE_ONCE()
  * @refused_by:	the counter of that limit, enum fcn_stat
@@ -87,11 +95,16 @@ struct fcn_net {
 	struct mutex			mutex;	/* protects up to @table */
 	struct fcn_conf __rcu		*conf;
 	struct list_head		wans;
+	u32				rules;
 	bool				hooked;
+	bool				lingers;
+	unsigned long			ruleless;
+	bool				dead;
 	struct fcn_clock		clock;
 
 	struct fcn_table		table;
 	struct work_struct		events;
+	struct delayed_work		linger;
 	u32				refused;
 	u32				refused_by;
 	struct fcn_stats __percpu	*stats;
@@ -101,6 +114,9 @@ struct fcn_net {
 	struct proc_dir_entry		*proc;
 	struct proc_dir_entry		*proc_file[FCN_PROC_FILES];
 };
+
+int fcn_rule_get(struct net *net);
+void fcn_rule_put(struct net *net);
 
 struct fcn_net *fcn_net(const struct net *net);
 int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf);

@@ -10,6 +10,7 @@
 #include <linux/rhashtable-types.h>
 #include <linux/types.h>
 
+#include "nat_filter.h"
 #include "nat_port.h"
 #include "nat_timewait.h"
 
@@ -37,13 +38,42 @@ struct fcn_key {
 } __aligned(8);
 
 /**
+ * struct fcn_terms - on what terms a mapping is made
+ * @ifindex:	external device
+ * @first:	lowest external port it may have, host order; this and @last
+ *		narrow the knob `ports`
+ * @last:	highest external port it may have, host order
+ * @random:	do not preserve the inside port
+ * @ruled:	made by a rule: its device need not be a wan interface
+ * @named:	the external address is one that the rule names, so it belongs
+ *		to no device
+ * @routed:	... and none of the router's own
+ * @filter:	who may come in from outside
+ */
+struct fcn_terms {
+	int		ifindex;
+	u16		first;
+	u16		last;
+	bool		random;
+	bool		ruled;
+	bool		named;
+	bool		routed;
+	enum fcn_filter	filter;
+};
+
+/**
  * struct fcn_mapping - X:x has E:e
  * @node:	in fcn_table.inside, while not %FCN_DYING
  * @key:	fixed at creation
  * @table:	fixed at creation
  * @pool:	owns the port; fixed at creation, outlives the mapping
  * @ext_port:	e, network order; fixed at creation
- * @ifindex:	external device; fixed at creation
+ * @terms:	fixed at creation
+ * @ruled:	a rule has chosen it; only ever set
+ * @filter:	enum fcn_filter; as whoever decided last says.  Written and read
+ *		with WRITE_ONCE() and READ_ONCE(), like @ruled
+ * @peers:	whom it has spoken to, if @filter wants to know; changed under
+ *		the pool's lock, walked under RCU
  * @created:	seconds; fixed at creation
  * @life:	see there for who writes what
  * @rcu:	for the end
@@ -54,7 +84,10 @@ struct fcn_mapping {
 	struct fcn_table	*table;
 	struct fcn_pool		*pool;
 	__be16			ext_port;
-	int			ifindex;
+	struct fcn_terms	terms;
+	bool			ruled;
+	u8			filter;
+	struct hlist_head	peers;
 	u32			created;
 
 	struct fcn_life		life;
@@ -65,11 +98,13 @@ struct fcn_mapping {
  * struct fcn_table - the mappings of a namespace
  * @inside:	by inside endpoint, under RCU
  * @pools:	by outside endpoint, under RCU
+ * @peers:	of the mappings with a filter, under RCU
  * @count:	mappings, those that wait for a grace period included
  */
 struct fcn_table {
 	struct rhashtable	inside;
 	struct fcn_pools	pools;
+	struct fcn_peers	peers;
 	atomic_t		count;
 };
 
@@ -80,18 +115,22 @@ void fcn_table_exit(struct fcn_table *table);
 
 struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
 				     const struct fcn_key *key);
+struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
+					 struct fcn_key *key);
 struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
 					 u8 proto,
 					 const union nf_inet_addr *addr,
 					 __be16 port);
 struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_conf *conf,
-				    const struct fcn_key *key, int ifindex,
+				    const struct fcn_key *key,
+				    const struct fcn_terms *terms,
 				    u32 deadline);
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
-		      __be16 port, int ifindex, bool closed);
+		      __be16 port, const struct fcn_terms *terms, bool closed);
 
 bool fcn_mapping_accepts(const struct fcn_mapping *m);
+void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms);
 void fcn_mapping_push(struct fcn_mapping *m, u32 deadline);
 bool fcn_mapping_stop(struct fcn_mapping *m, enum fcn_state state, u32 now);
 void fcn_mapping_resume(struct fcn_mapping *m);

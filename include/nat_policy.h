@@ -5,7 +5,33 @@
 #ifndef _FULLCONE_NAT_POLICY_H
 #define _FULLCONE_NAT_POLICY_H
 
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
+
+#include "nat_filter.h"
+
 struct net;
+struct nf_hook_state;
+struct sk_buff;
+
+/**
+ * struct fcn_policy - what a rule of the FULLCONENAT target asks for
+ * @range:	as with SNAT, NF_NAT_RANGE_*: %NF_NAT_RANGE_MAP_IPS for external
+ *		addresses, else the interface's; %NF_NAT_RANGE_PROTO_SPECIFIED
+ *		for ports that narrow the knob `ports`;
+ *		%NF_NAT_RANGE_PROTO_RANDOM and %NF_NAT_RANGE_PROTO_RANDOM_FULLY
+ *		for ports that are not preserved.  %NF_NAT_RANGE_PERSISTENT goes
+ *		without saying: an inside host always gets the same address.
+ * @filter:	who may come in from outside
+ */
+struct fcn_policy {
+	struct nf_nat_range2	range;
+	enum fcn_filter		filter;
+};
+
+int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
+		 const struct fcn_policy *policy);
+int fcn_rule_in(struct sk_buff *skb, const struct nf_hook_state *state);
 
 int fcn_hooks_register(struct net *net);
 void fcn_hooks_unregister(struct net *net);

@@ -85,14 +85,16 @@ struct fcn_pool {
  * struct fcn_pools - the pools of a namespace
  * @table:	by key, under RCU
  * @list:	all of them in the order of their ids, under RCU
- * @lock:	protects changes of @list and @next_id
+ * @lock:	protects changes of @list and what follows
  * @next_id:	id of the next pool
+ * @count:	pools in @list
  */
 struct fcn_pools {
 	struct rhashtable	table;
 	struct list_head	list;
-	spinlock_t		lock;	/* protects @list and @next_id */
+	spinlock_t		lock;	/* protects @list and what follows */
 	u32			next_id;
+	u32			count;
 };
 
 /**
@@ -100,12 +102,14 @@ struct fcn_pools {
  * @net:	namespace whose sockets and reserved ports are left alone
  * @allowed:	ports that may be handed out
  * @port:	the inside port, host order: preserved if it is free
+ * @random:	do not preserve it
  * @ifindex:	external device, for sockets that are bound to one
  */
 struct fcn_port_wish {
 	struct net			*net;
 	const struct fcn_port_list	*allowed;
 	u16				port;
+	bool				random;
 	int				ifindex;
 };
 
@@ -117,16 +121,21 @@ void fcn_pools_exit(struct fcn_pools *pools);
 struct fcn_pool *fcn_pool_find(struct fcn_pools *pools,
 			       const struct fcn_pool_key *key);
 struct fcn_pool *fcn_pool_get(struct fcn_pools *pools,
-			      const struct fcn_pool_key *key);
+			      const struct fcn_pool_key *key, u32 max);
 void fcn_pools_trim(struct fcn_pools *pools);
 
 struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool, u16 port);
 struct fcn_mapping *fcn_pool_next(const struct fcn_pool *pool, u32 *port);
+bool fcn_port_is_routers(const struct fcn_pool *pool,
+			 const struct fcn_port_wish *wish, u16 port);
 int fcn_port_choose(struct fcn_pool *pool, const struct fcn_port_wish *wish);
 int fcn_port_take(struct fcn_pool *pool, u16 port, struct fcn_mapping *m);
 void fcn_port_release(struct fcn_pool *pool, u16 port);
 
 bool fcn_port_list_has(const struct fcn_port_list *list, u16 port);
+void fcn_port_list_narrow(struct fcn_port_list *out,
+			  const struct fcn_port_list *from, u16 first,
+			  u16 last);
 int fcn_port_list_subtract(struct fcn_port_list *out,
 			   const struct fcn_port_list *from,
 			   const struct fcn_port_list *minus);

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Filtering: which strangers may open a session on a mapping.
+ *
+ * A full cone lets everybody in and needs no memory.  The restricted cones let
+ * those in whom the inside endpoint has spoken to, for as long as that keeps
+ * the mapping alive.  Conntrack can't tell: it has no index by mapping and
+ * address, and forgets an unanswered peer after 30 s.  So these mappings note
+ * their peers: one record for each address, or endpoint, that a first packet
+ * goes to, found by a hash, so in constant time however many there are.
+ *
+ * Invariants:
+ *  - a peer is in the table and in the list of its mapping, or in neither;
+ *  - both change under the lock of the mapping's pool, and a mapping that is
+ *    dying gets no more peers;
+ *  - a packet is judged by whether there is a record.  Only the clock looks at
+ *    the deadline, so a late clock never refuses anybody.
+ */
+
+#include <linux/rculist.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+
+#include "nat_conf.h"
+#include "nat_core.h"
+#include "nat_filter.h"
+#include "nat_mapping.h"
+
+/**
+ * struct fcn_peer_key - what a peer is found by; unused bytes are zero
+ * @mapping:	who has spoken to it
+ * @addr:	its address, network order
+ * @port:	its port, network order; 0 for %FCN_ADF
+ * @pad:	zero
+ */
+struct fcn_peer_key {
+	const struct fcn_mapping	*mapping;
+	union nf_inet_addr		addr;
+	__be16				port;
+	u8				pad[sizeof(long) - sizeof(__be16)];
+};
+
+/**
+ * struct fcn_peer - somebody a mapping has spoken to
+ * @node:	in fcn_peers.table
+ * @key:	fixed at creation
+ * @peers:	fixed at creation
+ * @list:	in fcn_mapping.peers
+ * @deadline:	seconds; written under the lock of the mapping's pool
+ * @rcu:	for the end
+ */
+struct fcn_peer {
+	struct rhash_head	node;
+	struct fcn_peer_key	key;
+	struct fcn_peers	*peers;
+	struct hlist_node	list;
+	u32			deadline;
+	struct rcu_head		rcu;
+};
+
+static struct kmem_cache *fcn_peer_cache __read_mostly;
+
+static const struct rhashtable_params fcn_peer_params = {
+	.head_offset		= offsetof(struct fcn_peer, node),
+	.key_offset		= offsetof(struct fcn_peer, key),
+	.key_len		= sizeof(struct fcn_peer_key),
+	.automatic_shrinking	= true,
+};
+
+int __init fcn_filter_cache_init(void)
+{
+	fcn_peer_cache = kmem_cache_create("fullcone_nat_peer",
+					   sizeof(struct fcn_peer), 0, 0, NULL);
+	return fcn_peer_cache ? 0 : -ENOMEM;
+}
+
+/* The caller has seen to it (rcu_barrier()) that no peer awaits its end. */
+void fcn_filter_cache_exit(void)
+{
+	kmem_cache_destroy(fcn_peer_cache);
+}
+
+int fcn_peers_init(struct fcn_peers *peers)
+{
+	atomic_set(&peers->count, 0);
+	return rhashtable_init(&peers->table, &fcn_peer_params);
+}
+
+/* All mappings are gone, so all peers are. */
+void fcn_peers_exit(struct fcn_peers *peers)
+{
+	rhashtable_destroy(&peers->table);
+}
+
+static struct fcn_peer_key fcn_peer_key(const struct fcn_mapping *m,
+					enum fcn_filter filter,
+					const union nf_inet_addr *addr,
+					__be16 port)
+{
+	struct fcn_peer_key key = {
+		.mapping	= m,
+		.addr		= *addr,
+		.port		= filter == FCN_APDF ? port : 0,
+	};
+
+	return key;
+}
+
+static struct fcn_peers *fcn_peers(const struct fcn_mapping *m)
+{
+	return &m->table->peers;
+}
+
+static void fcn_peer_free_rcu(struct rcu_head *head)
+{
+	struct fcn_peer *peer = container_of(head, struct fcn_peer, rcu);
+
+	atomic_dec(&peer->peers->count);
+	kmem_cache_free(fcn_peer_cache, peer);
+}
+
+/* Pool lock held. */
+static void fcn_peer_unlink(struct fcn_mapping *m, struct fcn_peer *peer)
+{
+	lockdep_assert_held(&m->pool->lock);
+	rhashtable_remove_fast(&fcn_peers(m)->table, &peer->node,
+			       fcn_peer_params);
+	hlist_del_rcu(&peer->list);
+	call_rcu(&peer->rcu, fcn_peer_free_rcu);
+}
+
+/* Pool lock held: the peer of this key is new.  Returns 0 or an error. */
+static int fcn_peer_create(struct fcn_mapping *m,
+			   const struct fcn_peer_key *key, u32 deadline,
+			   u32 max)
+{
+	struct fcn_peers *peers = fcn_peers(m);
+	struct fcn_peer *peer;
+	int err;
+
+	lockdep_assert_held(&m->pool->lock);
+	if (atomic_inc_return(&peers->count) > max) {
+		err = -EDQUOT;
+		goto uncount;
+	}
+	peer = kmem_cache_zalloc(fcn_peer_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!peer) {
+		err = -ENOMEM;
+		goto uncount;
+	}
+	peer->key = *key;
+	peer->peers = peers;
+	peer->deadline = deadline;
+	err = rhashtable_insert_fast(&peers->table, &peer->node,
+				     fcn_peer_params);
+	if (err)
+		goto free;
+	hlist_add_head_rcu(&peer->list, &m->peers);
+	return 0;
+
+free:
+	kmem_cache_free(fcn_peer_cache, peer);
+uncount:
+	atomic_dec(&peers->count);
+	return err;
+}
+
+/* Pool lock held: moves the deadline of a peer; false if there is none. */
+static bool fcn_peer_push(struct fcn_mapping *m,
+			  const struct fcn_peer_key *key, u32 deadline)
+{
+	struct fcn_peer *peer;
+
+	lockdep_assert_held(&m->pool->lock);
+	peer = rhashtable_lookup(&fcn_peers(m)->table, key, fcn_peer_params);
+	if (!peer)
+		return false;
+	if (peer->deadline < deadline)
+		WRITE_ONCE(peer->deadline, deadline);
+	return true;
+}
+
+/**
+ * fcn_filter_before - who may come in before a flow of an endpoint was decided
+ * @fn:		namespace
+ * @conf:	its configuration
+ * @ruled:	rules decide where the mapping was made
+ *
+ * Where a rule may decide, it is not for us to let anybody in.
+ */
+enum fcn_filter fcn_filter_before(const struct fcn_net *fn,
+				  const struct fcn_conf *conf, bool ruled)
+{
+	if (ruled || (READ_ONCE(fn->rules) && conf->order_last))
+		return FCN_APDF;
+	return FCN_EIF;
+}
+
+/**
+ * fcn_filter_note - an inside endpoint speaks to somebody
+ * @fn:		namespace
+ * @conf:	its configuration
+ * @m:		mapping of the inside endpoint
+ * @addr:	whom it speaks to, network order
+ * @port:	likewise; 0 if the protocol has no ports
+ * @deadline:	seconds; how long the packet at hand keeps the mapping
+ *
+ * Under rcu_read_lock().  There are at most max_mappings peers in a namespace.
+ * One that can't be noted is counted; its answers come in all the same, as long
+ * as conntrack has the session.
+ */
+void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
+		     struct fcn_mapping *m, const union nf_inet_addr *addr,
+		     __be16 port, u32 deadline)
+{
+	enum fcn_filter filter = READ_ONCE(m->filter);
+	struct fcn_peer_key key;
+	int err = 0;
+
+	if (likely(filter == FCN_EIF))
+		return;
+	key = fcn_peer_key(m, filter, addr, port);
+	spin_lock_bh(&m->pool->lock);
+	if (m->life.state < FCN_DYING && !fcn_peer_push(m, &key, deadline))
+		err = fcn_peer_create(m, &key, deadline, conf->max_mappings);
+	spin_unlock_bh(&m->pool->lock);
+	if (err)
+		fcn_stat_inc(fn, FCN_STAT_peers_refused);
+}
+
+/**
+ * fcn_filter_refresh - a session with somebody is still alive
+ * @m:		the mapping
+ * @addr:	who is at the other end, network order
+ * @port:	likewise
+ * @deadline:	seconds; what the session gives its mapping
+ *
+ * Under rcu_read_lock().  Whom the mapping has not spoken to stays a stranger.
+ */
+void fcn_filter_refresh(struct fcn_mapping *m, const union nf_inet_addr *addr,
+			__be16 port, u32 deadline)
+{
+	enum fcn_filter filter = READ_ONCE(m->filter);
+	struct fcn_peer_key key;
+
+	if (likely(filter == FCN_EIF))
+		return;
+	key = fcn_peer_key(m, filter, addr, port);
+	spin_lock_bh(&m->pool->lock);
+	fcn_peer_push(m, &key, deadline);
+	spin_unlock_bh(&m->pool->lock);
+}
+
+/**
+ * fcn_filter_admits - may somebody open a session?
+ * @m:		mapping it is sent to
+ * @addr:	who wants to, network order
+ * @port:	likewise
+ *
+ * Under rcu_read_lock().
+ */
+bool fcn_filter_admits(const struct fcn_mapping *m,
+		       const union nf_inet_addr *addr, __be16 port)
+{
+	enum fcn_filter filter = READ_ONCE(m->filter);
+	struct fcn_peer_key key;
+
+	if (likely(filter == FCN_EIF))
+		return true;
+	key = fcn_peer_key(m, filter, addr, port);
+	return rhashtable_lookup(&fcn_peers(m)->table, &key, fcn_peer_params);
+}
+
+/**
+ * fcn_filter_forget - forget the peers whose time has passed
+ * @m:		the mapping
+ * @now:	seconds; peers with an earlier deadline go
+ *
+ * Under rcu_read_lock(), by one caller at a time.  The lock is taken for one peer at a
+ * time: there may be many, and packets wait.
+ */
+void fcn_filter_forget(struct fcn_mapping *m, u32 now)
+{
+	struct fcn_peer *peer;
+
+	hlist_for_each_entry_rcu(peer, &m->peers, list) {
+		if (READ_ONCE(peer->deadline) > now)
+			continue;
+		spin_lock_bh(&m->pool->lock);
+		if (peer->deadline <= now)
+			fcn_peer_unlink(m, peer);
+		spin_unlock_bh(&m->pool->lock);
+	}
+}
