@@ -2,9 +2,12 @@
 #
 # For people; what is built and how stands in Kbuild.
 #
-#	make			build fullcone_nat.ko for the running kernel
+#	make			build fullcone_nat.ko for the running kernel, and
+#				xt_FULLCONENAT.ko, if that has x_tables
 #	make KDIR=DIR		build it for the kernel whose build tree DIR is
-#	make install		into that kernel's modules (DESTDIR is honoured)
+#	make iptables		build the plugin, iptables/libxt_FULLCONENAT.so
+#	make install		modules, and the plugin if it is built (DESTDIR is
+#				honoured)
 #	make uninstall		and out again
 #	make check		all tests, in an emulated machine
 #	make check-debug	all tests on a kernel that complains; takes hours
@@ -21,12 +24,17 @@ all: module
 module:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
+iptables:
+	$(MAKE) -C iptables
+
 install: module
-	install -D -m 644 fullcone_nat.ko $(MODDIR)/fullcone_nat.ko
+	for ko in *.ko; do install -D -m 644 $$ko $(MODDIR)/$$ko || exit; done
 	$(if $(DESTDIR),,depmod $(KVERSION))
+	[ ! -e iptables/libxt_FULLCONENAT.so ] || $(MAKE) -C iptables install
 
 uninstall:
-	rm -f $(MODDIR)/fullcone_nat.ko
+	rm -f $(MODDIR)/fullcone_nat.ko $(MODDIR)/xt_FULLCONENAT.ko
+	$(MAKE) -C iptables uninstall
 	$(if $(DESTDIR),,depmod $(KVERSION))
 
 check:
@@ -44,5 +52,6 @@ lint:
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
 	$(MAKE) -C selftests clean
+	$(MAKE) -C iptables clean
 
-.PHONY: all module install uninstall check check-debug demo lint clean
+.PHONY: all module iptables install uninstall check check-debug demo lint clean
