@@ -13,6 +13,8 @@ set -u
 export LC_ALL=C
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 FULLCONE_KO=${FULLCONE_KO:-$HERE/../fullcone_nat.ko}
+# the iptables target is beside the module
+FULLCONE_XT=${FULLCONE_KO%/*}/xt_FULLCONENAT.ko
 FULLCONE_STANDIN=${FULLCONE_STANDIN:-}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/fullcone.XXXXXX") || exit 1
 
@@ -171,6 +173,7 @@ declare -A ADDR=()		# a namespace's address
 namespaces=()
 exit_commands=()
 we_loaded=
+we_loaded_target=
 marker="fullcone selftest $$ $RANDOM: ${0##*/}"
 # Out-of-tree modules taint by being loaded; what counts is 7, "died", and 9,
 # "warned".
@@ -260,8 +263,12 @@ mappings_are() {
 }
 
 # With its namespaces everything goes that the module has made. A reference that
-# somebody has kept would let rmmod wait for ever.
+# somebody has kept would let rmmod wait for ever; rules that are not gone hold
+# their module.
 unload_module() {
+	if [[ -n $we_loaded_target ]] && ! wait_for 60 rmmod xt_FULLCONENAT; then
+		fail "the target can be removed: no rule is left" "$(grep FULLCONENAT /proc/modules)"
+	fi
 	if ! wait_for 60 slabs_empty; then
 		fail "the module's objects are gone with the namespaces" "$(slab_objects)"
 	fi
@@ -443,6 +450,29 @@ home_network() {
 	done
 }
 
+# another_home ROUTER HOST ADDRESS: makes of two namespaces a router with that
+# external address, its lan, and a host there that has the very address of X1
+another_home() {
+	ip -n "$1" -batch - <<-END || bail_out "can't make a second router"
+		link set lo up
+		link add lan type veth peer name eth0 netns $2
+		addr add $LAN.1/24 dev lan
+		link set lan up
+		link add wan type veth peer name h$3 netns $NET
+		addr add $3/24 dev wan
+		link set wan up
+	END
+	ip -n "$NET" link set "h$3" master br0 up
+	ip -n "$2" -batch - <<-END
+		addr add $LAN.2/24 dev eth0
+		link set eth0 up
+		route add default via $LAN.1
+	END
+	set_sysctl "$1" net.ipv4.ip_forward=1
+	ADDR[$1]=$3
+	ADDR[$2]=$LAN.2
+}
+
 # answers NS ADDRESS: a ping gets through
 answers() {
 	on "$1" "$HERE/icmpq" -t 1 ask "${ADDR[$1]}:1" "$2"
@@ -553,6 +583,30 @@ must_knob() {
 	knob "$@" || bail_out "can't set $1 to $2"
 }
 
+# need_target: the iptables target and its plugin, too
+need_target() {
+	local out libdir
+
+	need_tools iptables-legacy-restore iptables-nft-restore
+	need_module
+	[[ -z $FULLCONE_STANDIN ]] || return 0
+	if [[ ! -d /sys/module/xt_FULLCONENAT ]]; then
+		[[ -e $FULLCONE_XT ]] || skip_all "needs $FULLCONE_XT"
+		modprobe -q x_tables
+		if ! out=$(insmod "$FULLCONE_XT" 2>&1); then
+			fail "the target can be loaded" "$out" "$(dmesg 2>/dev/null | tail -n 5)"
+			finish
+		fi
+		we_loaded_target=yes
+	fi
+	[[ -e $HERE/../iptables/libxt_FULLCONENAT.so ]] || make -s -C "$HERE/../iptables" >&2 ||
+		skip_all "needs iptables/libxt_FULLCONENAT.so"
+	for libdir in /usr/lib/*/xtables /usr/lib/xtables; do
+		[[ ! -e $libdir/libxt_standard.so ]] || break
+	done
+	export XTABLES_LIBDIR=$HERE/../iptables:$libdir
+}
+
 fullcone_on() {
 	if [[ $FULLCONE_STANDIN == masquerade ]]; then
 		masquerade nft
@@ -650,6 +704,31 @@ firewall() {
 			on "$R" iptables-restore || bail_out "iptables-restore does not take firewall.iptables"
 		;;
 	esac
+}
+
+# rules legacy|nft: replaces the nat table by the rules on standard input, "-A ..."
+# as in iptables-save
+rules() {
+	{
+		echo "*nat"
+		if [[ $FULLCONE_STANDIN == masquerade ]]; then
+			sed '/prerouting.* FULLCONENAT/Id; s/ FULLCONENAT.*/ MASQUERADE/'
+		else
+			cat
+		fi
+		echo COMMIT
+	} >"$TMP/rules"
+	on "$R" "iptables-$1-restore" "$TMP/rules"
+}
+
+# must_rules legacy|nft: the test makes no sense without
+must_rules() {
+	rules "$1" || bail_out "iptables-$1-restore does not take $(cat "$TMP/rules")"
+}
+
+# ipt legacy|nft ARGUMENT...: iptables in the router, nat table
+ipt() {
+	on "$R" "iptables-$1" -w -t nat "${@:2}"
 }
 
 # allow_in PROTO PORT: a service of the router itself, open to the outside;

@@ -21,23 +21,7 @@ second_router() {
 	W2=203.0.113.3
 	new_ns R2 r2
 	new_ns Y1 y1
-	ip -n "$R2" -batch - <<-END || bail_out "can't make a second router"
-		link add lan type veth peer name eth0 netns $Y1
-		addr add $LAN.1/24 dev lan
-		link set lan up
-		link add wan type veth peer name r2 netns $NET
-		addr add $W2/24 dev wan
-		link set wan up
-	END
-	ip -n "$NET" link set r2 master br0 up
-	ip -n "$Y1" -batch - <<-END
-		addr add $LAN.2/24 dev eth0
-		link set eth0 up
-		route add default via $LAN.1
-	END
-	set_sysctl "$R2" net.ipv4.ip_forward=1
-	ADDR[$R2]=$W2
-	ADDR[$Y1]=$LAN.2
+	another_home "$R2" "$Y1" $W2
 	silence "$Y1"
 	watch inside2 "$Y1" eth0
 }

@@ -10,6 +10,8 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # the variables of lib.sh, and those for the scripts that source this
 
 rounds=${FULLCONE_ROUNDS:-20}
+# how often a round does what is short: less where there are many rounds
+often=$((rounds > 30 ? 3 : 10))
 state=/proc/net/fullcone_nat
 knobs=/proc/sys/net/fullcone_nat
 
