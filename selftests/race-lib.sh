@@ -31,8 +31,32 @@ race_network() {
 	reflectors
 	set_sysctl "$R" net.netfilter.nf_conntrack_udp_timeout=2 net.netfilter.nf_conntrack_udp_timeout_stream=2 \
 		net.netfilter.nf_conntrack_tcp_timeout_syn_sent=2 net.netfilter.nf_conntrack_tcp_timeout_close=2
+	neighbours
 	mkfifo "$TMP/never"
 	fullcone_on
+}
+
+# Who has which address is known: an answer to ARP that comes late on a machine that is busy with packets would be
+# "host unreachable".
+neighbours() {
+	local ns
+
+	for ns in "$X1" "$X2" "$X3"; do
+		neighbour "$ns" eth0 "$LAN.1" "$R" br0
+		neighbour "$R" br0 "${ADDR[$ns]}" "$ns" eth0
+	done
+	for ns in "$SRV" "$STRANGER"; do
+		neighbour "$ns" eth0 "$W" "$R" wan
+	done
+	neighbour "$R" wan "$A" "$SRV" eth0
+	neighbour "$R" wan "$B" "$SRV" eth0
+	neighbour "$R" wan "$Z" "$STRANGER" eth0
+}
+
+# neighbour NS INTERFACE ADDRESS OF-NS OF-INTERFACE
+neighbour() {
+	ip -n "$1" neigh replace "$3" dev "$2" lladdr "$(mac_of "$4" "$5")" nud permanent ||
+		bail_out "$1 does not take a neighbour"
 }
 
 # A sweep looks at every bucket of conntrack's table, however few entries there are. It belongs to the whole machine.
