@@ -276,8 +276,8 @@ bool fcn_filter_admits(const struct fcn_mapping *m,
  * @m:		the mapping
  * @now:	seconds; peers with an earlier deadline go
  *
- * Under rcu_read_lock(), by one caller at a time.  The lock is taken for one peer at a
- * time: there may be many, and packets wait.
+ * Under rcu_read_lock(), by one caller at a time.  The lock is taken for one
+ * peer at a time: there may be many, and packets wait.
  */
 void fcn_filter_forget(struct fcn_mapping *m, u32 now)
 {

@@ -31,8 +31,9 @@
 #include "nat_core.h"
 #include "nat_mapping.h"
 
-/* One pool is enough for so many mappings, at least. */
+/* There may be a pool for so many mappings, and always so many pools. */
 #define FCN_POOL_SHARE		16
+#define FCN_POOLS_LEAST		64
 
 /* Pools looked at for a mapping whose external address is not known. */
 #define FCN_POOLS_LOOKED	64
@@ -361,7 +362,8 @@ static struct fcn_pool *fcn_table_pool(struct fcn_table *table,
 	struct fcn_pool_key pool_key;
 
 	pool_key = fcn_pool_key(key->family, key->proto, &key->ext);
-	return fcn_pool_get(&table->pools, &pool_key, max / FCN_POOL_SHARE);
+	max = max_t(u32, max / FCN_POOL_SHARE, FCN_POOLS_LEAST);
+	return fcn_pool_get(&table->pools, &pool_key, max);
 }
 
 static struct fcn_mapping *

@@ -51,6 +51,13 @@ expect_is "a stranger gets in then" "active" "$(field state "$(state_of udp $LAN
 expect_not "a port that the router uses is not" state_of udp $LAN.2:7777
 expect_is "the router's own service is reached as before" $Z:6999 "$(probe "$STRANGER" udp 6999 $W:7777)"
 stop own
+flush_state
+must_knob max_mappings 3
+for proto in udp tcp icmp; do
+	seen=$(probe "$X1" $proto 7100 "$([[ $proto == icmp ]] && echo $A || echo $A:3000)")
+	expect_is "of few mappings all can be made: $proto" $W:7100 "$seen"
+done
+must_knob max_mappings 1000
 ipt legacy -F
 flush_state
 
