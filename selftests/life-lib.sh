@@ -1,58 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the tests of lifetimes share: a clock, strangers who knock, TCP connections made by hand. Sourced after lib.sh.
+# What the tests of lifetimes share: strangers who knock, TCP connections made by hand. Sourced after lib.sh.
 #
 # Nobody answers by himself here: what an inside host answers counts as use of its mapping.
 #
 # shellcheck disable=SC2153,SC2154 # the variables of lib.sh
 
-# -- the clock --------------------------------------------------------------------------------------------------------
-#
-# All times of a test are counted from one moment, so that what the test itself takes does not add up. The clock acts up to
-# five seconds late and rounds deadlines up: three seconds before a deadline all must be there, twelve after it gone.
-
-zero_at=0
-
-centiseconds() {
-	local up
-	read -r up _ </proc/uptime
-	echo $((10#${up/./}))
-}
-
-# Time begins.
-zero() {
-	zero_at=$(centiseconds)
-}
-
-# at SECONDS: waits until so many have passed since zero
-at() {
-	local left=$((zero_at + $1 * 100 - $(centiseconds)))
-
-	((left > -300)) || bail_out "at $1 s: $((-left / 100)) s late, this machine is too slow for the test"
-	((left > 0)) || return 0
-	kill -STOP "${pids[busy]}"
-	read -rt "$((left / 100)).$(printf %02d $((left % 100)))" -u "$never"
-	kill -CONT "${pids[busy]}"
-}
-
-# A clock that skips idle time skips, too, what a program takes to be read from the disk: so there is something to do, at the
-# lowest priority, whenever we don't wait. Nor does the waiting itself read anything.
-keep_busy() {
-	mkfifo "$TMP/never"
-	exec {never}<>"$TMP/never"
-	chrt -i 0 bash -c 'echo ready; while :; do :; done' >"$TMP/busy" 2>&1 </dev/null &
-	pids[busy]=$!
-	at_exit busy_again
-	until logged busy ready; do
-		sleep 0.05
-	done
-}
-
-# What is stopped can't be ended.
-busy_again() {
-	kill -CONT "${pids[busy]}" 2>/dev/null
-}
+# shellcheck source=selftests/clock-lib.sh
+. "$HERE/clock-lib.sh"
 
 # -- who and where ----------------------------------------------------------------------------------------------------
 
