@@ -36,6 +36,7 @@ at() {
 # lowest priority, whenever we don't wait. Nor does the waiting itself read anything.
 keep_busy() {
 	mkfifo "$TMP/never"
+	: >"$TMP/busy"
 	exec {never}<>"$TMP/never"
 	chrt -i 0 bash -c 'echo ready; while :; do :; done' >"$TMP/busy" 2>&1 </dev/null &
 	pids[busy]=$!
