@@ -38,6 +38,8 @@
  * @offset:	for numbers: of the u32 in struct fcn_conf
  * @min:	for numbers: smallest
  * @max:	for numbers: largest
+ * @words:	for one word of several: these, and @max is the last one's index;
+ *		the value is the index
  */
 struct fcn_knob {
 	const char	*name;
@@ -49,6 +51,7 @@ struct fcn_knob {
 	size_t		offset;
 	u32		min;
 	u32		max;
+	const char *const *words;
 };
 
 /* Words are separated by white space or commas. */
@@ -131,24 +134,37 @@ static int fcn_print_wan(const struct fcn_knob *knob,
 	return len;
 }
 
-/* order */
+/* One word of several. */
 
-static int fcn_parse_order(const struct fcn_knob *knob, struct fcn_conf *conf,
-			   char *text)
+static int fcn_parse_word(const struct fcn_knob *knob, struct fcn_conf *conf,
+			  char *text)
 {
+	u32 *value = (void *)conf + knob->offset;
 	char *word = fcn_only_word(text);
+	int index;
 
-	if (!word || (strcmp(word, "first") && strcmp(word, "last")))
+	index = word ? match_string(knob->words, knob->max + 1, word) : -EINVAL;
+	if (index < 0)
 		return -EINVAL;
-	conf->order_last = !strcmp(word, "last");
+	*value = index;
 	return 0;
 }
 
-static int fcn_print_order(const struct fcn_knob *knob,
-			   const struct fcn_conf *conf, char *buf, size_t size)
+static int fcn_print_word(const struct fcn_knob *knob,
+			  const struct fcn_conf *conf, char *buf, size_t size)
 {
-	return scnprintf(buf, size, conf->order_last ? "last" : "first");
+	const u32 *value = (const void *)conf + knob->offset;
+
+	return scnprintf(buf, size, "%s", knob->words[*value]);
 }
+
+static const char *const fcn_order_words[] = { "first", "last" };
+static const char *const fcn_mapping_words[] = { "eim", "apdm" };
+static const char *const fcn_filter_words[] = {
+	[FCN_EIF]	= "eif",
+	[FCN_ADF]	= "adf",
+	[FCN_APDF]	= "apdf",
+};
 
 /* exempt_mark */
 
@@ -404,6 +420,15 @@ static int fcn_parse_max(const struct fcn_knob *knob, struct fcn_conf *conf,
 		.max	= high,						\
 	}
 #define FCN_SWITCH(knob)	FCN_NUMBER(knob, knob, 0, 1)
+#define FCN_WORD(knob, member, list)					\
+	{								\
+		.name	= #knob,					\
+		.parse	= fcn_parse_word,				\
+		.print	= fcn_print_word,				\
+		.offset	= offsetof(struct fcn_conf, member),		\
+		.max	= ARRAY_SIZE(list) - 1,				\
+		.words	= list,						\
+	}
 #define FCN_TEXT(knob, what)						\
 	{								\
 		.name	= #knob,					\
@@ -426,6 +451,9 @@ enum {
 	FCN_KNOB_INSIDE,
 	FCN_KNOB_PROTOCOLS,
 	FCN_KNOB_TCP_PROLONG,
+	FCN_KNOB_MAPPING,
+	FCN_KNOB_FILTER_UDP,
+	FCN_KNOB_FILTER_TCP,
 	FCN_KNOB_HAIRPIN,
 	FCN_KNOB_UDP_TIMEOUT,
 	FCN_KNOB_TCP_OPEN_TIMEOUT,
@@ -446,11 +474,18 @@ enum {
 
 static const struct fcn_knob fcn_knobs[] = {
 	[FCN_KNOB_WAN]			= FCN_TEXT(wan, wan),
-	[FCN_KNOB_ORDER]		= FCN_TEXT(order, order),
+	[FCN_KNOB_ORDER]		=
+		FCN_WORD(order, order_last, fcn_order_words),
 	[FCN_KNOB_EXEMPT_MARK]		= FCN_TEXT(exempt_mark, mark),
 	[FCN_KNOB_INSIDE]		= FCN_TEXT(inside, inside),
 	[FCN_KNOB_PROTOCOLS]		= FCN_TEXT(protocols, protocols),
 	[FCN_KNOB_TCP_PROLONG]		= FCN_SWITCH(tcp_prolong),
+	[FCN_KNOB_MAPPING]		=
+		FCN_WORD(mapping, per_peer, fcn_mapping_words),
+	[FCN_KNOB_FILTER_UDP]		=
+		FCN_WORD(filter_udp, filter_udp, fcn_filter_words),
+	[FCN_KNOB_FILTER_TCP]		=
+		FCN_WORD(filter_tcp, filter_tcp, fcn_filter_words),
 	[FCN_KNOB_HAIRPIN]		= FCN_SWITCH(hairpin),
 	/* the floors are RFC 4787, REQ-5; 5382, REQ-5; 5508, REQ-2 */
 	[FCN_KNOB_UDP_TIMEOUT]		=
@@ -542,6 +577,36 @@ bool fcn_conf_maps(const struct fcn_conf *conf, u8 proto)
 		return conf->protocols & FCN_PROTO_ICMP;
 	default:
 		return false;
+	}
+}
+
+/**
+ * fcn_conf_per_peer - does a flow get a mapping for its destination alone?
+ * @conf:	the knobs
+ * @proto:	IPPROTO_*
+ *
+ * An ICMP query names no port at the other end, and its id is never for one
+ * destination alone.
+ */
+bool fcn_conf_per_peer(const struct fcn_conf *conf, u8 proto)
+{
+	return conf->per_peer && proto != IPPROTO_ICMP;
+}
+
+/**
+ * fcn_conf_filter - who may come in on a mapping that no rule has made?
+ * @conf:	the knobs
+ * @proto:	IPPROTO_*
+ */
+enum fcn_filter fcn_conf_filter(const struct fcn_conf *conf, u8 proto)
+{
+	switch (proto) {
+	case IPPROTO_UDP:
+		return conf->filter_udp;
+	case IPPROTO_TCP:
+		return conf->filter_tcp;
+	default:
+		return FCN_EIF;	/* strangers open no ICMP queries */
 	}
 }
 
@@ -651,6 +716,9 @@ FCN_PARAM(exempt_mark, EXEMPT_MARK, "value/mask of packets to leave alone");
 FCN_PARAM(inside, INSIDE, "prefixes whose flows get a mapping, empty for all");
 FCN_PARAM(protocols, PROTOCOLS, "protocols that get a mapping");
 FCN_PARAM(tcp_prolong, TCP_PROLONG, "keep closing TCP entries as the RFCs ask");
+FCN_PARAM(mapping, MAPPING, "eim, or apdm: another port for each destination");
+FCN_PARAM(filter_udp, FILTER_UDP, "eif, adf or apdf: who may come in");
+FCN_PARAM(filter_tcp, FILTER_TCP, "eif, adf or apdf: who may come in");
 FCN_PARAM(hairpin, HAIRPIN, "inside hosts reach each other by outside endpoints");
 FCN_PARAM(udp_timeout, UDP_TIMEOUT, "seconds, at least 120");
 FCN_PARAM(tcp_open_timeout, TCP_OPEN_TIMEOUT, "seconds");

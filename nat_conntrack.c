@@ -73,12 +73,13 @@ static __be16 fcn_tuple_dst(const struct nf_conntrack_tuple *tuple)
 
 /**
  * fcn_ct_key - what the mapping of an entry's opener is found by
- * @ct:		the entry
+ * @conf:	knobs of its namespace
+ * @ct:		the entry; its destination is decided, or is an endpoint of ours
  * @ext:	external address
  * @key:	filled in
  */
-void fcn_ct_key(const struct nf_conn *ct, const union nf_inet_addr *ext,
-		struct fcn_key *key)
+void fcn_ct_key(const struct fcn_conf *conf, const struct nf_conn *ct,
+		const union nf_inet_addr *ext, struct fcn_key *key)
 {
 	const struct nf_conntrack_tuple *tuple;
 
@@ -90,6 +91,11 @@ void fcn_ct_key(const struct nf_conn *ct, const union nf_inet_addr *ext,
 	key->zone = fcn_ct_zone_id(ct);
 	key->family = nf_ct_l3num(ct);
 	key->proto = nf_ct_protonum(ct);
+	if (unlikely(fcn_conf_per_peer(conf, key->proto))) {
+		tuple = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+		key->peer = tuple->src.u3;
+		key->peer_port = tuple->src.u.all;
+	}
 }
 
 /* Applying a decision. */
@@ -629,41 +635,61 @@ static bool fcn_sweep_terms(const struct fcn_sweep *sweep,
 	terms->ifindex = dev->ifindex;
 	terms->last = FCN_PORTS - 1;
 	terms->ruled = !fcn_net_names(sweep->fn, dev->name);
-	terms->filter = fcn_filter_before(sweep->fn, sweep->conf, terms->ruled);
+	terms->filter = fcn_filter_before(sweep->fn, sweep->conf,
+					  nf_ct_protonum(ct), terms->ruled);
 	return !terms->ruled || (sweep->fn->rules && nat &&
 				 nat->masq_index == dev->ifindex);
 }
 
+/* An end of a flow that was translated from @inside to @ext:@port. */
+struct fcn_end {
+	const struct nf_conntrack_man	*inside;
+	const struct nf_conntrack_man	*peer;
+	const union nf_inet_addr	*ext;
+	__be16				port;
+	bool				closed;
+};
+
 /*
- * A flow from before we were there, translated from @inside to the external
- * endpoint @ext:@port.  It becomes a mapping if nothing contradicts; if the
- * port is another mapping's, the flow goes on as it is, and its endpoint gets
- * another port for the next.  What may be a rule's takes nothing new before the
- * rule says so.
+ * A flow from before we were there.  It becomes a mapping if nothing
+ * contradicts; if the port is another mapping's, the flow goes on as it is, and
+ * its endpoint gets another port for the next.  What may be a rule's takes
+ * nothing new before the rule says so.
  */
 static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 				const struct nf_conn *ct,
-				const struct nf_conntrack_man *inside,
-				const union nf_inet_addr *ext, __be16 port,
-				bool closed)
+				const struct fcn_end *end)
 {
 	struct fcn_terms terms = {};
+	struct fcn_mapping *m;
 	struct fcn_key key;
 
-	if (!fcn_sweep_terms(sweep, ct, ext->ip, &terms) ||
-	    !fcn_conf_inside(sweep->conf, inside->u3.ip) ||
-	    __ip_dev_find(sweep->fn->net, inside->u3.ip, false))
+	if (!fcn_sweep_terms(sweep, ct, end->ext->ip, &terms) ||
+	    !fcn_conf_inside(sweep->conf, end->inside->u3.ip) ||
+	    __ip_dev_find(sweep->fn->net, end->inside->u3.ip, false))
 		return;
-	fcn_ct_key(ct, ext, &key);
-	key.addr = inside->u3;
-	key.port = inside->u.all;
-	fcn_mapping_adopt(sweep->fn, &key, port, &terms,
-			  closed || terms.ruled);
+	fcn_ct_key(sweep->conf, ct, end->ext, &key);
+	key.addr = end->inside->u3;
+	key.port = end->inside->u.all;
+	if (fcn_conf_per_peer(sweep->conf, key.proto)) {
+		key.peer = end->peer->u3;
+		key.peer_port = end->peer->u.all;
+	}
+	fcn_mapping_adopt(sweep->fn, &key, end->port, &terms,
+			  end->closed || terms.ruled);
+	if (end->closed || terms.filter == FCN_EIF)
+		return;
+	/* it has spoken to this one; the session says for how long */
+	m = fcn_mapping_find(&sweep->fn->table, &key);
+	if (m)
+		fcn_filter_note(sweep->fn, sweep->conf, m, &end->peer->u3,
+				end->peer->u.all, sweep->now + 1);
 }
 
 static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 {
 	const struct nf_conntrack_tuple *orig, *reply;
+	struct fcn_end end = {};
 
 	if (nf_ct_l3num(ct) != NFPROTO_IPV4 ||
 	    !fcn_conf_maps(sweep->conf, nf_ct_protonum(ct)))
@@ -671,12 +697,21 @@ static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 
 	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
 	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	if (ct->status & IPS_SRC_NAT)
-		fcn_sweep_adopt_end(sweep, ct, &orig->src, &reply->dst.u3,
-				    fcn_tuple_dst(reply), false);
-	if (ct->status & IPS_DST_NAT)
-		fcn_sweep_adopt_end(sweep, ct, &reply->src, &orig->dst.u3,
-				    fcn_tuple_dst(orig), true);
+	if (ct->status & IPS_SRC_NAT) {
+		end.inside = &orig->src;
+		end.peer = &reply->src;
+		end.ext = &reply->dst.u3;
+		end.port = fcn_tuple_dst(reply);
+		fcn_sweep_adopt_end(sweep, ct, &end);
+	}
+	if (ct->status & IPS_DST_NAT) {
+		end.inside = &reply->src;
+		end.peer = &orig->src;
+		end.ext = &orig->dst.u3;
+		end.port = fcn_tuple_dst(orig);
+		end.closed = true;
+		fcn_sweep_adopt_end(sweep, ct, &end);
+	}
 }
 
 /* Returns 1 for an entry that has to go, as nf_ct_iterate_cleanup() asks. */

@@ -184,16 +184,18 @@ static bool fcn_peer_push(struct fcn_mapping *m,
  * fcn_filter_before - who may come in before a flow of an endpoint was decided
  * @fn:		namespace
  * @conf:	its configuration
+ * @proto:	IPPROTO_*
  * @ruled:	rules decide where the mapping was made
  *
- * Where a rule may decide, it is not for us to let anybody in.
+ * Where a rule may decide, it is not for the knobs to let anybody in.
  */
 enum fcn_filter fcn_filter_before(const struct fcn_net *fn,
-				  const struct fcn_conf *conf, bool ruled)
+				  const struct fcn_conf *conf, u8 proto,
+				  bool ruled)
 {
 	if (ruled || (READ_ONCE(fn->rules) && conf->order_last))
 		return FCN_APDF;
-	return FCN_EIF;
+	return fcn_conf_filter(conf, proto);
 }
 
 /**

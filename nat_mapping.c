@@ -41,12 +41,21 @@
 static struct kmem_cache *fcn_mapping_cache __read_mostly;
 static hsiphash_key_t fcn_hash_key __read_mostly;
 
+static bool fcn_key_has_peer(const struct fcn_key *key)
+{
+	const __u32 *a = key->peer.all;
+
+	return a[0] | a[1] | a[2] | a[3];
+}
+
 /* The table's own seed changes when it is rehashed because of long chains. */
 static u32 fcn_key_hash(const void *data, u32 len, u32 seed)
 {
 	hsiphash_key_t key = fcn_hash_key;
 
 	key.key[0] ^= seed;
+	if (likely(!fcn_key_has_peer(data)))
+		return hsiphash(data, offsetof(struct fcn_key, peer), &key);
 	return hsiphash(data, sizeof(struct fcn_key), &key);
 }
 
@@ -438,14 +447,22 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 /**
  * fcn_mapping_decide - an outbound flow of a mapping has been decided
  * @m:		the mapping
- * @terms:	on what terms; who may come in from now on the last decision says
+ * @terms:	on what terms
+ *
+ * Who may come in from now on a rule always says anew.  The knobs say so once,
+ * when they make the mapping or take it over; a new value is for others.
  */
 void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms)
 {
-	if (terms->ruled && !READ_ONCE(m->ruled))
+	bool ruled = READ_ONCE(m->ruled);
+
+	if (terms->ruled && !ruled)
 		WRITE_ONCE(m->ruled, true);
-	if (READ_ONCE(m->filter) != terms->filter)
+	if ((terms->ruled || ruled || !READ_ONCE(m->decided)) &&
+	    READ_ONCE(m->filter) != terms->filter)
 		WRITE_ONCE(m->filter, terms->filter);
+	if (!READ_ONCE(m->decided))
+		WRITE_ONCE(m->decided, true);
 }
 
 /**

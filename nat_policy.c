@@ -151,12 +151,13 @@ static u32 fcn_first_deadline(const struct fcn_conf *conf,
 }
 
 /* The terms of a mapping that no rule has made. */
-static struct fcn_terms fcn_plain_terms(int ifindex)
+static struct fcn_terms fcn_plain_terms(const struct fcn_conf *conf,
+					const struct nf_conn *ct, int ifindex)
 {
 	struct fcn_terms terms = {
 		.ifindex	= ifindex,
 		.last		= FCN_PORTS - 1,
-		.filter		= FCN_EIF,
+		.filter		= fcn_conf_filter(conf, nf_ct_protonum(ct)),
 	};
 
 	return terms;
@@ -171,7 +172,7 @@ static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
 {
 	struct fcn_key key;
 
-	fcn_ct_key(ct, ext, &key);
+	fcn_ct_key(conf, ct, ext, &key);
 	return fcn_mapping_get(fn, conf, &key, terms,
 			       fcn_first_deadline(conf, ct));
 }
@@ -236,7 +237,7 @@ static unsigned int fcn_out_plain(struct fcn_net *fn,
 				  const struct nf_hook_state *state,
 				  struct nf_conn *ct)
 {
-	struct fcn_terms terms = fcn_plain_terms(state->out->ifindex);
+	struct fcn_terms terms = fcn_plain_terms(conf, ct, state->out->ifindex);
 	union nf_inet_addr ext = {};
 
 	ext.ip = fcn_external_addr(fn, skb, state->out);
@@ -325,8 +326,9 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	struct fcn_mapping *from;
 	struct fcn_key key;
 
-	terms.filter = fcn_filter_before(fn, conf, terms.ruled);
-	fcn_ct_key(ct, &to->key.ext, &key);
+	terms.filter = fcn_filter_before(fn, conf, nf_ct_protonum(ct),
+					 terms.ruled);
+	fcn_ct_key(conf, ct, &to->key.ext, &key);
 	fcn_mapping_find_any(&fn->table, &key);
 	from = fcn_opener(fn, conf, ct, &key.ext, &terms);
 	if (IS_ERR(from))
@@ -415,16 +417,17 @@ static __be32 fcn_rule_addr(const struct nf_nat_range2 *range,
 					      last - first + 1));
 }
 
-static struct fcn_terms fcn_rule_terms(const struct fcn_policy *policy,
+static struct fcn_terms fcn_rule_terms(const struct fcn_conf *conf,
+				       const struct fcn_policy *policy,
 				       const struct nf_conn *ct, int ifindex)
 {
 	const struct nf_nat_range2 *range = &policy->range;
-	struct fcn_terms terms = fcn_plain_terms(ifindex);
+	struct fcn_terms terms = fcn_plain_terms(conf, ct, ifindex);
 
 	terms.ruled = true;
 	terms.random = range->flags & NF_NAT_RANGE_PROTO_RANDOM_ALL;
 	/* strangers open no ICMP queries */
-	if (nf_ct_protonum(ct) != IPPROTO_ICMP)
+	if (policy->filtered && nf_ct_protonum(ct) != IPPROTO_ICMP)
 		terms.filter = policy->filter;
 	if (range->flags & NF_NAT_RANGE_PROTO_SPECIFIED) {
 		terms.first = ntohs(range->min_proto.all);
@@ -466,7 +469,7 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 	if (!fcn_is_mapped(fn, conf, skb, ct, state->out))
 		return fcn_translate(fn, skb, state, ct, &policy->range);
 
-	terms = fcn_rule_terms(policy, ct, state->out->ifindex);
+	terms = fcn_rule_terms(conf, policy, ct, state->out->ifindex);
 	if (policy->range.flags & NF_NAT_RANGE_MAP_IPS) {
 		ext.ip = fcn_rule_addr(&policy->range, ct);
 		terms.named = true;

@@ -31,7 +31,6 @@ static struct fcn_policy fcn_policy_v0(const void *data)
 			.min_proto	= old->min,
 			.max_proto	= old->max,
 		},
-		.filter = FCN_EIF,
 	};
 
 	return policy;
@@ -49,13 +48,20 @@ static struct fcn_policy fcn_policy_v1(const void *data)
 			.min_proto	= range->min_proto,
 			.max_proto	= range->max_proto,
 		},
-		.filter = FCN_EIF,
+		.filtered = info->filter != XT_FULLCONENAT_DEFAULT,
 	};
 
-	if (info->filter == XT_FULLCONENAT_ADF)
+	switch (info->filter) {
+	case XT_FULLCONENAT_ADF:
 		policy.filter = FCN_ADF;
-	else if (info->filter == XT_FULLCONENAT_APDF)
+		break;
+	case XT_FULLCONENAT_APDF:
 		policy.filter = FCN_APDF;
+		break;
+	default:
+		policy.filter = FCN_EIF;
+		break;
+	}
 	return policy;
 }
 

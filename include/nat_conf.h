@@ -8,6 +8,7 @@
 #include <linux/if.h>
 #include <linux/types.h>
 
+#include "nat_filter.h"
 #include "nat_port.h"
 #include "nat_timewait.h"
 
@@ -27,6 +28,9 @@ struct fcn_net;
  * @rcu:		for the end
  * @timeouts:		the *_timeout knobs
  * @order_last:		let the nat rules of the machine decide first
+ * @per_peer:		another external port for each destination: APDM
+ * @filter_udp:		enum fcn_filter for mappings that no rule has made
+ * @filter_tcp:		likewise
  * @hairpin:		inside hosts reach each other by outside endpoints
  * @tcp_prolong:	keep closing conntrack entries as long as the RFCs ask
  * @udp_refresh_inbound: inbound packets keep a mapping too
@@ -52,6 +56,9 @@ struct fcn_conf {
 	struct rcu_head		rcu;
 	struct fcn_timeouts	timeouts;
 	u32			order_last;
+	u32			per_peer;
+	u32			filter_udp;
+	u32			filter_tcp;
 	u32			hairpin;
 	u32			tcp_prolong;
 	u32			udp_refresh_inbound;
@@ -77,6 +84,8 @@ struct fcn_conf {
 };
 
 bool fcn_conf_maps(const struct fcn_conf *conf, u8 proto);
+bool fcn_conf_per_peer(const struct fcn_conf *conf, u8 proto);
+enum fcn_filter fcn_conf_filter(const struct fcn_conf *conf, u8 proto);
 bool fcn_conf_inside(const struct fcn_conf *conf, __be32 addr);
 bool fcn_conf_short_port(const struct fcn_conf *conf, u8 proto, __be16 port);
 const struct fcn_port_list *fcn_conf_ports(const struct fcn_conf *conf,

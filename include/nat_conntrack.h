@@ -30,8 +30,8 @@ struct fcn_session {
 	bool			answered;
 };
 
-void fcn_ct_key(const struct nf_conn *ct, const union nf_inet_addr *ext,
-		struct fcn_key *key);
+void fcn_ct_key(const struct fcn_conf *conf, const struct nf_conn *ct,
+		const union nf_inet_addr *ext, struct fcn_key *key);
 int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 		   const struct fcn_mapping *m, int ifindex);
 int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,

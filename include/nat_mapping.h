@@ -23,18 +23,21 @@ struct fcn_net;
  * @ext:	E, the external address, network order
  * @port:	x, the inside port or ICMP query id, network order
  * @zone:	conntrack zone of the original direction
+ * @peer_port:	of @peer, network order
  * @family:	NFPROTO_*
  * @proto:	IPPROTO_*
- * @pad:	zero
+ * @peer:	whom alone it is for, network order; zero if it is for all
+ *		(endpoint-independent mapping, RFC 4787, REQ-1)
  */
 struct fcn_key {
 	union nf_inet_addr	addr;
 	union nf_inet_addr	ext;
 	__be16			port;
 	u16			zone;
+	__be16			peer_port;
 	u8			family;
 	u8			proto;
-	u16			pad;
+	union nf_inet_addr	peer;
 } __aligned(8);
 
 /**
@@ -70,8 +73,9 @@ struct fcn_terms {
  * @ext_port:	e, network order; fixed at creation
  * @terms:	fixed at creation
  * @ruled:	a rule has chosen it; only ever set
- * @filter:	enum fcn_filter; as whoever decided last says.  Written and read
- *		with WRITE_ONCE() and READ_ONCE(), like @ruled
+ * @decided:	an outbound flow of it was decided; only ever set
+ * @filter:	enum fcn_filter; see fcn_mapping_decide().  Written and read with
+ *		WRITE_ONCE() and READ_ONCE(), like @ruled and @decided
  * @peers:	whom it has spoken to, if @filter wants to know; changed under
  *		the pool's lock, walked under RCU
  * @created:	seconds; fixed at creation
@@ -86,6 +90,7 @@ struct fcn_mapping {
 	__be16			ext_port;
 	struct fcn_terms	terms;
 	bool			ruled;
+	bool			decided;
 	u8			filter;
 	struct hlist_head	peers;
 	u32			created;

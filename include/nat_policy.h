@@ -22,10 +22,12 @@ struct sk_buff;
  *		%NF_NAT_RANGE_PROTO_RANDOM and %NF_NAT_RANGE_PROTO_RANDOM_FULLY
  *		for ports that are not preserved.  %NF_NAT_RANGE_PERSISTENT goes
  *		without saying: an inside host always gets the same address.
- * @filter:	who may come in from outside
+ * @filtered:	the rule says who may come in from outside, not the knobs
+ * @filter:	... and this is who
  */
 struct fcn_policy {
 	struct nf_nat_range2	range;
+	bool			filtered;
 	enum fcn_filter		filter;
 };
 

@@ -97,7 +97,7 @@ numbers() {
 }
 
 texts() {
-	local many
+	local many knob
 
 	many=$(seq -s, 2000 2 3200)
 	good wan "wan other"
@@ -107,6 +107,15 @@ texts() {
 	good order last
 	good order first
 	bad order "\n" middle "first last" FIRST
+	good mapping apdm
+	good mapping eim
+	bad mapping "\n" apdf eimm EIM "eim apdm" 0
+	for knob in filter_udp filter_tcp; do
+		good $knob adf
+		good $knob apdf
+		good $knob eif
+		bad $knob "\n" ei eiff EIF "eif adf" 0
+	done
 	good exempt_mark 0x10/0xf0
 	good exempt_mark 0/0
 	bad exempt_mark "\n" x 1/ /1 1/x 2/1 1/1/1 0x100000000/1
