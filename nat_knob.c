@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The knobs.
+ *
+ * A knob is a name, a parser and a printer; there are a few kinds of them, and
+ * one table.  A parser writes into a configuration that nobody uses yet, so it
+ * may leave that half done when it refuses a value.
+ */
+
+#include <linux/inet.h>
+#include <linux/inetdevice.h>
+#include <linux/kernel.h>
+#include <linux/netdevice.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+
+#include "nat_conf.h"
+#include "nat_knob.h"
+
+#define FCN_WEEK	(7 * 24 * 3600)
+
+/* Words are separated by white space or commas. */
+static char *fcn_next_word(char **text)
+{
+	char *word;
+
+	do {
+		word = strsep(text, " \t\n,");
+	} while (word && !*word);
+	return word;
+}
+
+/* The one word of a value, or NULL. */
+static char *fcn_only_word(char *text)
+{
+	char *word = fcn_next_word(&text);
+
+	return word && !fcn_next_word(&text) ? word : NULL;
+}
+
+/* Numbers. */
+
+static int fcn_parse_u32(const struct fcn_knob *knob, struct fcn_conf *conf,
+			 char *text)
+{
+	u32 *value = (void *)conf + knob->offset;
+	char *word = fcn_only_word(text);
+	u32 number;
+
+	if (!word || kstrtou32(word, 0, &number) || number < knob->min ||
+	    number > knob->max)
+		return -EINVAL;
+	*value = number;
+	return 0;
+}
+
+static int fcn_print_u32(const struct fcn_knob *knob,
+			 const struct fcn_conf *conf, char *buf, size_t size)
+{
+	const u32 *value = (const void *)conf + knob->offset;
+
+	return scnprintf(buf, size, "%u", *value);
+}
+
+/* wan */
+
+static int fcn_parse_wan(const struct fcn_knob *knob, struct fcn_conf *conf,
+			 char *text)
+{
+	char *word;
+	u32 i;
+
+	conf->wans = 0;
+	while ((word = fcn_next_word(&text))) {
+		if (!dev_valid_name(word))
+			return -EINVAL;
+		for (i = 0; i < conf->wans; i++)
+			if (!strcmp(conf->wan[i], word))
+				break;
+		if (i < conf->wans)
+			continue;
+		if (conf->wans == FCN_WANS_MAX)
+			return -E2BIG;
+		strscpy(conf->wan[conf->wans++], word, IFNAMSIZ);
+	}
+	return 0;
+}
+
+static int fcn_print_wan(const struct fcn_knob *knob,
+			 const struct fcn_conf *conf, char *buf, size_t size)
+{
+	int len = 0;
+	u32 i;
+
+	*buf = '\0';
+	for (i = 0; i < conf->wans; i++)
+		len += scnprintf(buf + len, size - len, "%s%s", i ? " " : "",
+				 conf->wan[i]);
+	return len;
+}
+
+/* One word of several. */
+
+static int fcn_parse_word(const struct fcn_knob *knob, struct fcn_conf *conf,
+			  char *text)
+{
+	u32 *value = (void *)conf + knob->offset;
+	char *word = fcn_only_word(text);
+	int index;
+
+	index = word ? match_string(knob->words, knob->max + 1, word) : -EINVAL;
+	if (index < 0)
+		return -EINVAL;
+	*value = index;
+	return 0;
+}
+
+static int fcn_print_word(const struct fcn_knob *knob,
+			  const struct fcn_conf *conf, char *buf, size_t size)
+{
+	const u32 *value = (const void *)conf + knob->offset;
+
+	return scnprintf(buf, size, "%s", knob->words[*value]);
+}
+
+static const char *const fcn_order_words[] = { "first", "last" };
+static const char *const fcn_mapping_words[] = { "eim", "apdm" };
+static const char *const fcn_filter_words[] = {
+	[FCN_EIF]	= "eif",
+	[FCN_ADF]	= "adf",
+	[FCN_APDF]	= "apdf",
+};
+
+/* exempt_mark */
+
+static int fcn_parse_mark(const struct fcn_knob *knob, struct fcn_conf *conf,
+			  char *text)
+{
+	char *mask = fcn_only_word(text), *value;
+	u32 v, m = U32_MAX;
+
+	value = strsep(&mask, "/");
+	if (!value || kstrtou32(value, 0, &v) ||
+	    (mask && kstrtou32(mask, 0, &m)) || v & ~m)
+		return -EINVAL;
+	if (!mask && !v)
+		m = 0;	/* a plain 0 is meant to exempt nothing */
+	conf->exempt_value = v;
+	conf->exempt_mask = m;
+	return 0;
+}
+
+static int fcn_print_mark(const struct fcn_knob *knob,
+			  const struct fcn_conf *conf, char *buf, size_t size)
+{
+	if (!conf->exempt_mask)
+		return scnprintf(buf, size, "0/0");
+	return scnprintf(buf, size, "%#x/%#x", conf->exempt_value,
+			 conf->exempt_mask);
+}
+
+/* inside */
+
+static int fcn_parse_prefix(char *word, __be32 *addr, __be32 *mask)
+{
+	char *bits = strchr(word, '/');
+	u8 length = 32;
+
+	if (bits) {
+		*bits++ = '\0';
+		if (kstrtou8(bits, 10, &length) || length > 32)
+			return -EINVAL;
+	}
+	*mask = inet_make_mask(length);
+	if (!in4_pton(word, -1, (u8 *)addr, '\0', NULL) || *addr & ~*mask)
+		return -EINVAL;
+	return 0;
+}
+
+static int fcn_parse_inside(const struct fcn_knob *knob, struct fcn_conf *conf,
+			    char *text)
+{
+	char *word;
+	u32 i;
+	int err;
+
+	conf->prefixes = 0;
+	while ((word = fcn_next_word(&text))) {
+		i = conf->prefixes;
+		if (i == FCN_PREFIXES_MAX)
+			return -E2BIG;
+		err = fcn_parse_prefix(word, &conf->inside[i].addr,
+				       &conf->inside[i].mask);
+		if (err)
+			return err;
+		conf->prefixes++;
+	}
+	return 0;
+}
+
+static int fcn_print_inside(const struct fcn_knob *knob,
+			    const struct fcn_conf *conf, char *buf, size_t size)
+{
+	int len = 0;
+	u32 i;
+
+	*buf = '\0';
+	for (i = 0; i < conf->prefixes; i++)
+		len += scnprintf(buf + len, size - len, "%s%pI4/%d",
+				 i ? " " : "", &conf->inside[i].addr,
+				 inet_mask_len(conf->inside[i].mask));
+	return len;
+}
+
+/* protocols */
+
+static const struct {
+	const char	*name;
+	u8		proto;
+	u32		bit;
+} fcn_protocols[] = {
+	{ "udp",	IPPROTO_UDP,	FCN_PROTO_UDP },
+	{ "tcp",	IPPROTO_TCP,	FCN_PROTO_TCP },
+	{ "icmp",	IPPROTO_ICMP,	FCN_PROTO_ICMP },
+};
+
+static int fcn_parse_protocols(const struct fcn_knob *knob,
+			       struct fcn_conf *conf, char *text)
+{
+	char *word;
+	size_t i;
+
+	conf->protocols = 0;
+	while ((word = fcn_next_word(&text))) {
+		for (i = 0; i < ARRAY_SIZE(fcn_protocols); i++)
+			if (!strcmp(word, fcn_protocols[i].name))
+				break;
+		if (i == ARRAY_SIZE(fcn_protocols))
+			return -EINVAL;
+		conf->protocols |= fcn_protocols[i].bit;
+	}
+	return 0;
+}
+
+static int fcn_print_protocols(const struct fcn_knob *knob,
+			       const struct fcn_conf *conf, char *buf,
+			       size_t size)
+{
+	int len = 0;
+	size_t i;
+
+	*buf = '\0';
+	for (i = 0; i < ARRAY_SIZE(fcn_protocols); i++)
+		if (conf->protocols & fcn_protocols[i].bit)
+			len += scnprintf(buf + len, size - len, "%s%s",
+					 len ? " " : "",
+					 fcn_protocols[i].name);
+	return len;
+}
+
+/* udp_short_ports */
+
+static int fcn_parse_short(const struct fcn_knob *knob, struct fcn_conf *conf,
+			   char *text)
+{
+	char *word;
+	u16 port;
+
+	conf->short_count = 0;
+	while ((word = fcn_next_word(&text))) {
+		if (kstrtou16(word, 10, &port) || !port)
+			return -EINVAL;
+		if (conf->short_count == FCN_SHORT_PORTS_MAX)
+			return -E2BIG;
+		conf->short_ports[conf->short_count++] = port;
+	}
+	return 0;
+}
+
+static int fcn_print_short(const struct fcn_knob *knob,
+			   const struct fcn_conf *conf, char *buf, size_t size)
+{
+	int len = 0;
+	u32 i;
+
+	*buf = '\0';
+	for (i = 0; i < conf->short_count; i++)
+		len += scnprintf(buf + len, size - len, "%s%u", i ? " " : "",
+				 conf->short_ports[i]);
+	return len;
+}
+
+/* ports, reserved_ports */
+
+static int fcn_parse_range(char *word, u16 *first, u16 *last)
+{
+	char *text = word, *low = strsep(&text, "-");
+
+	if (kstrtou16(low, 10, first))
+		return -EINVAL;
+	*last = *first;
+	if (text && kstrtou16(text, 10, last))
+		return -EINVAL;
+	return *first && *first <= *last ? 0 : -EINVAL;
+}
+
+static int fcn_range_cmp(const void *a, const void *b)
+{
+	const u16 *x = a, *y = b;
+
+	return (int)x[0] - (int)y[0];
+}
+
+static int fcn_parse_ports(const struct fcn_knob *knob, struct fcn_conf *conf,
+			   char *text)
+{
+	struct fcn_port_list *list = (void *)conf + knob->offset;
+	u32 i, n = 0;
+	char *word;
+	int err;
+
+	while ((word = fcn_next_word(&text))) {
+		if (n == FCN_RANGES_MAX)
+			return -E2BIG;
+		err = fcn_parse_range(word, &list->range[n].first,
+				      &list->range[n].last);
+		if (err)
+			return err;
+		n++;
+	}
+	if (n < knob->min)
+		return -EINVAL;
+
+	sort(list->range, n, sizeof(list->range[0]), fcn_range_cmp, NULL);
+	list->count = n;
+	list->total = 0;
+	for (i = 0; i < n; i++) {
+		if (i && list->range[i].first <= list->range[i - 1].last)
+			return -EINVAL;
+		list->total += list->range[i].last - list->range[i].first + 1;
+	}
+	return fcn_port_list_subtract(&conf->usable, &conf->ports,
+				      &conf->reserved);
+}
+
+static int fcn_print_ports(const struct fcn_knob *knob,
+			   const struct fcn_conf *conf, char *buf, size_t size)
+{
+	const struct fcn_port_list *list = (const void *)conf + knob->offset;
+	int len = 0;
+	u32 i;
+
+	*buf = '\0';
+	for (i = 0; i < list->count; i++) {
+		len += scnprintf(buf + len, size - len, "%s%u", i ? "," : "",
+				 list->range[i].first);
+		if (list->range[i].last != list->range[i].first)
+			len += scnprintf(buf + len, size - len, "-%u",
+					 list->range[i].last);
+	}
+	return len;
+}
+
+/* max_mappings: only the machine's own root may take more of its memory. */
+static int fcn_parse_max(const struct fcn_knob *knob, struct fcn_conf *conf,
+			 char *text)
+{
+	u32 old = conf->max_mappings;
+	int err = fcn_parse_u32(knob, conf, text);
+
+	if (!err && conf->max_mappings > old && !capable(CAP_NET_ADMIN))
+		return -EPERM;
+	return err;
+}
+
+/* The table. */
+
+#define FCN_NUMBER(knob, member, low, high)				\
+	{								\
+		.name	= #knob,					\
+		.parse	= fcn_parse_u32,				\
+		.print	= fcn_print_u32,				\
+		.offset	= offsetof(struct fcn_conf, member),		\
+		.min	= low,						\
+		.max	= high,						\
+	}
+#define FCN_SWITCH(knob)	FCN_NUMBER(knob, knob, 0, 1)
+#define FCN_WORD(knob, member, list)					\
+	{								\
+		.name	= #knob,					\
+		.parse	= fcn_parse_word,				\
+		.print	= fcn_print_word,				\
+		.offset	= offsetof(struct fcn_conf, member),		\
+		.max	= ARRAY_SIZE(list) - 1,				\
+		.words	= list,						\
+	}
+#define FCN_TEXT(knob, what)						\
+	{								\
+		.name	= #knob,					\
+		.parse	= fcn_parse_##what,				\
+		.print	= fcn_print_##what,				\
+	}
+#define FCN_LIST(knob, member, least)					\
+	{								\
+		.name	= #knob,					\
+		.parse	= fcn_parse_ports,				\
+		.print	= fcn_print_ports,				\
+		.offset	= offsetof(struct fcn_conf, member),		\
+		.min	= least,					\
+	}
+
+const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
+	[FCN_KNOB_WAN]			= FCN_TEXT(wan, wan),
+	[FCN_KNOB_ORDER]		=
+		FCN_WORD(order, order_last, fcn_order_words),
+	[FCN_KNOB_EXEMPT_MARK]		= FCN_TEXT(exempt_mark, mark),
+	[FCN_KNOB_INSIDE]		= FCN_TEXT(inside, inside),
+	[FCN_KNOB_PROTOCOLS]		= FCN_TEXT(protocols, protocols),
+	[FCN_KNOB_TCP_PROLONG]		= FCN_SWITCH(tcp_prolong),
+	[FCN_KNOB_MAPPING]		=
+		FCN_WORD(mapping, per_peer, fcn_mapping_words),
+	[FCN_KNOB_FILTER_UDP]		=
+		FCN_WORD(filter_udp, filter_udp, fcn_filter_words),
+	[FCN_KNOB_FILTER_TCP]		=
+		FCN_WORD(filter_tcp, filter_tcp, fcn_filter_words),
+	[FCN_KNOB_HAIRPIN]		= FCN_SWITCH(hairpin),
+	/* the floors are RFC 4787, REQ-5; 5382, REQ-5; 5508, REQ-2 */
+	[FCN_KNOB_UDP_TIMEOUT]		=
+		FCN_NUMBER(udp_timeout, timeouts.udp, 120, FCN_WEEK),
+	[FCN_KNOB_TCP_OPEN_TIMEOUT]	=
+		FCN_NUMBER(tcp_open_timeout, timeouts.tcp_open, 1, FCN_WEEK),
+	[FCN_KNOB_TCP_EST_TIMEOUT]	=
+		FCN_NUMBER(tcp_est_timeout, timeouts.tcp_est, 7440, FCN_WEEK),
+	[FCN_KNOB_TCP_CLOSE_TIMEOUT]	=
+		FCN_NUMBER(tcp_close_timeout, timeouts.tcp_close, 240,
+			   FCN_WEEK),
+	[FCN_KNOB_TCP_RST_TIMEOUT]	=
+		FCN_NUMBER(tcp_rst_timeout, timeouts.tcp_rst, 1, FCN_WEEK),
+	[FCN_KNOB_ICMP_TIMEOUT]		=
+		FCN_NUMBER(icmp_timeout, timeouts.icmp, 60, FCN_WEEK),
+	[FCN_KNOB_UDP_SHORT_PORTS]	= FCN_TEXT(udp_short_ports, short),
+	[FCN_KNOB_UDP_SHORT_TIMEOUT]	=
+		FCN_NUMBER(udp_short_timeout, timeouts.udp_short, 1, FCN_WEEK),
+	[FCN_KNOB_UDP_REFRESH_INBOUND]	= FCN_SWITCH(udp_refresh_inbound),
+	[FCN_KNOB_PORTS]		= FCN_LIST(ports, ports, 1),
+	[FCN_KNOB_RESERVED_PORTS]	= FCN_LIST(reserved_ports, reserved, 0),
+	[FCN_KNOB_PORT_HOLDDOWN]	=
+		FCN_NUMBER(port_holddown, port_holddown, 0, FCN_WEEK),
+	[FCN_KNOB_PORT_HOLDDOWN_MAX]	=
+		FCN_NUMBER(port_holddown_max, port_holddown_max, 0, FCN_PORTS),
+	[FCN_KNOB_MAX_MAPPINGS]		= {
+		.name	= "max_mappings",
+		.parse	= fcn_parse_max,
+		.print	= fcn_print_u32,
+		.offset	= offsetof(struct fcn_conf, max_mappings),
+		.min	= 1,
+		.max	= INT_MAX,
+	},
+};
