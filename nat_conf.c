@@ -24,8 +24,12 @@
 
 #define FCN_HIGH_PORTS {						\
 	.count	= 1,							\
-	.total	= 64512,						\
 	.range	= { { 1024, 65535 } },					\
+}
+
+#define FCN_ALL_IDS {							\
+	.count	= 1,							\
+	.range	= { { 0, 65535 } },					\
 }
 
 /* max_mappings depends on the machine: 0 until fcn_conf_init() */
@@ -46,19 +50,17 @@
 				  FCN_PROTO_ICMP,			\
 	.port_holddown		= 120,					\
 	.port_holddown_max	= 4096,					\
+	.port_parity		= 1,					\
 	.short_count		= 2,					\
 	.short_ports		= { 53, 123 },				\
 	.ports			= FCN_HIGH_PORTS,			\
 	.usable			= FCN_HIGH_PORTS,			\
+	.icmp_ids		= FCN_ALL_IDS,				\
 }
 
 /* A new namespace begins with the first; parameters are parsed into the second. */
 static struct fcn_conf fcn_conf_defaults = FCN_CONF_DEFAULTS;
 static struct fcn_conf fcn_boot_conf = FCN_CONF_DEFAULTS;
-
-static const struct fcn_port_list fcn_all_ids = {
-	.count = 1, .total = FCN_PORTS, .range = { { 0, 65535 } },
-};
 
 /* What the packet path asks. */
 
@@ -157,7 +159,7 @@ bool fcn_conf_short_port(const struct fcn_conf *conf, u8 proto, __be16 port)
 const struct fcn_port_list *fcn_conf_ports(const struct fcn_conf *conf,
 					   u8 proto)
 {
-	return proto == IPPROTO_ICMP ? &fcn_all_ids : &conf->usable;
+	return proto == IPPROTO_ICMP ? &conf->icmp_ids : &conf->usable;
 }
 
 /* Module parameters: the knobs of the initial namespace. */
@@ -232,6 +234,8 @@ FCN_PARAM(udp_short_timeout, UDP_SHORT_TIMEOUT, "seconds");
 FCN_PARAM(udp_refresh_inbound, UDP_REFRESH_INBOUND, "inbound packets keep a mapping too");
 FCN_PARAM(ports, PORTS, "external ports that may be handed out");
 FCN_PARAM(reserved_ports, RESERVED_PORTS, "external ports that may not");
+FCN_PARAM(icmp_ids, ICMP_IDS, "external ICMP query ids that may be handed out");
+FCN_PARAM(port_parity, PORT_PARITY, "even ports stay even, odd ones odd");
 FCN_PARAM(port_holddown, PORT_HOLDDOWN, "seconds a freed port is held back");
 FCN_PARAM(port_holddown_max, PORT_HOLDDOWN_MAX, "ports held back at most");
 FCN_PARAM(max_mappings, MAX_MAPPINGS, "mappings at most");

@@ -290,9 +290,9 @@ static int fcn_print_short(const struct fcn_knob *knob,
 	return len;
 }
 
-/* ports, reserved_ports */
+/* ports, reserved_ports, icmp_ids */
 
-static int fcn_parse_range(char *word, u16 *first, u16 *last)
+static int fcn_parse_range(char *word, u16 least, u16 *first, u16 *last)
 {
 	char *text = word, *low = strsep(&text, "-");
 
@@ -301,7 +301,7 @@ static int fcn_parse_range(char *word, u16 *first, u16 *last)
 	*last = *first;
 	if (text && kstrtou16(text, 10, last))
 		return -EINVAL;
-	return *first && *first <= *last ? 0 : -EINVAL;
+	return *first >= least && *first <= *last ? 0 : -EINVAL;
 }
 
 static int fcn_range_cmp(const void *a, const void *b)
@@ -322,23 +322,20 @@ static int fcn_parse_ports(const struct fcn_knob *knob, struct fcn_conf *conf,
 	while ((word = fcn_next_word(&text))) {
 		if (n == FCN_RANGES_MAX)
 			return -E2BIG;
-		err = fcn_parse_range(word, &list->range[n].first,
+		err = fcn_parse_range(word, knob->min, &list->range[n].first,
 				      &list->range[n].last);
 		if (err)
 			return err;
 		n++;
 	}
-	if (n < knob->min)
+	if (!n && knob->needed)
 		return -EINVAL;
 
 	sort(list->range, n, sizeof(list->range[0]), fcn_range_cmp, NULL);
 	list->count = n;
-	list->total = 0;
-	for (i = 0; i < n; i++) {
-		if (i && list->range[i].first <= list->range[i - 1].last)
+	for (i = 1; i < n; i++)
+		if (list->range[i].first <= list->range[i - 1].last)
 			return -EINVAL;
-		list->total += list->range[i].last - list->range[i].first + 1;
-	}
 	return fcn_port_list_subtract(&conf->usable, &conf->ports,
 				      &conf->reserved);
 }
@@ -400,13 +397,14 @@ static int fcn_parse_max(const struct fcn_knob *knob, struct fcn_conf *conf,
 		.parse	= fcn_parse_##what,				\
 		.print	= fcn_print_##what,				\
 	}
-#define FCN_LIST(knob, member, least)					\
+#define FCN_LIST(knob, member, least, must)				\
 	{								\
 		.name	= #knob,					\
 		.parse	= fcn_parse_ports,				\
 		.print	= fcn_print_ports,				\
 		.offset	= offsetof(struct fcn_conf, member),		\
 		.min	= least,					\
+		.needed	= must,						\
 	}
 
 const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
@@ -442,8 +440,12 @@ const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
 	[FCN_KNOB_UDP_SHORT_TIMEOUT]	=
 		FCN_NUMBER(udp_short_timeout, timeouts.udp_short, 1, FCN_WEEK),
 	[FCN_KNOB_UDP_REFRESH_INBOUND]	= FCN_SWITCH(udp_refresh_inbound),
-	[FCN_KNOB_PORTS]		= FCN_LIST(ports, ports, 1),
-	[FCN_KNOB_RESERVED_PORTS]	= FCN_LIST(reserved_ports, reserved, 0),
+	[FCN_KNOB_PORTS]		= FCN_LIST(ports, ports, 1, true),
+	[FCN_KNOB_RESERVED_PORTS]	=
+		FCN_LIST(reserved_ports, reserved, 1, false),
+	[FCN_KNOB_ICMP_IDS]		=
+		FCN_LIST(icmp_ids, icmp_ids, 0, true),
+	[FCN_KNOB_PORT_PARITY]		= FCN_SWITCH(port_parity),
 	[FCN_KNOB_PORT_HOLDDOWN]	=
 		FCN_NUMBER(port_holddown, port_holddown, 0, FCN_WEEK),
 	[FCN_KNOB_PORT_HOLDDOWN_MAX]	=

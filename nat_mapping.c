@@ -319,7 +319,7 @@ static void fcn_mapping_free_rcu(struct rcu_head *head)
  */
 static struct fcn_mapping *
 fcn_mapping_publish(struct fcn_net *fn, struct fcn_mapping *m,
-		    const struct fcn_port_wish *wish)
+		    struct fcn_port_wish *wish)
 {
 	struct fcn_pool *pool = m->pool;
 	struct fcn_mapping *old;
@@ -380,12 +380,16 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 		   const struct fcn_key *key, const struct fcn_terms *terms,
 		   u32 deadline)
 {
-	struct fcn_port_list narrow;
+	const bool is_port = key->proto != IPPROTO_ICMP;
 	struct fcn_port_wish wish = {
 		.net		= fn->net,
 		.allowed	= fcn_conf_ports(conf, key->proto),
+		.first		= terms->first,
+		.last		= terms->last,
 		.port		= ntohs(key->port),
 		.random		= terms->random,
+		.keep_class	= is_port,
+		.keep_parity	= is_port && conf->port_parity,
 		.ifindex	= terms->ifindex,
 	};
 	struct fcn_mapping *m;
@@ -405,11 +409,6 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 		return ERR_PTR(-ENOMEM);
 	}
 
-	if (terms->first > 0 || terms->last < FCN_PORTS - 1) {
-		fcn_port_list_narrow(&narrow, wish.allowed, terms->first,
-				     terms->last);
-		wish.allowed = &narrow;
-	}
 	return fcn_mapping_publish(fn, m, &wish);
 }
 

@@ -8,7 +8,8 @@
  *
  * Invariants:
  *  - a port's bit is set if and only if the port has an owner;
- *  - a chunk's bit in @full is set if and only if all its ports' bits are;
+ *  - a chunk's bit in one half of @full is set if and only if the bits of all its
+ *    even or odd ports are;
  *  - owners are published and withdrawn under the pool's lock and read under
  *    RCU; chunks live as long as their pool.
  *
@@ -243,11 +244,26 @@ static bool fcn_port_used(const struct fcn_pool *pool, u16 port)
 	return chunk && test_bit(port & (FCN_CHUNK_PORTS - 1), chunk->used);
 }
 
+/* The first free bit at or above @bit that is even or odd, else no bit at all. */
+static u32 fcn_chunk_next_free(const struct fcn_chunk *chunk, u32 bit,
+			       u32 parity)
+{
+	const unsigned long mask = (~0UL / 3) << parity;
+	unsigned long free;
+	u32 i = bit / BITS_PER_LONG;
+
+	free = ~chunk->used[i] & mask & (~0UL << (bit % BITS_PER_LONG));
+	while (!free && ++i < BITS_TO_LONGS(FCN_CHUNK_PORTS))
+		free = ~chunk->used[i] & mask;
+	return free ? i * BITS_PER_LONG + __ffs(free) : FCN_CHUNK_PORTS;
+}
+
 /*
- * The first free port in [first, last], or -1: at most the rest of one chunk,
- * the summary of all, and one chunk more.
+ * The first free even or odd port in [first, last], or -1: at most the rest of
+ * one chunk, the summary of all, and one chunk more.
  */
-static int fcn_port_next_free(const struct fcn_pool *pool, u32 first, u32 last)
+static int fcn_port_next_of(const struct fcn_pool *pool, u32 first, u32 last,
+			    u32 parity)
 {
 	u32 i = first >> FCN_CHUNK_BITS, bit = first & (FCN_CHUNK_PORTS - 1);
 	const struct fcn_chunk *chunk;
@@ -256,8 +272,9 @@ static int fcn_port_next_free(const struct fcn_pool *pool, u32 first, u32 last)
 	for (;;) {
 		chunk = fcn_pool_chunk(pool, i);
 		if (chunk)
-			bit = find_next_zero_bit(chunk->used, FCN_CHUNK_PORTS,
-						 bit);
+			bit = fcn_chunk_next_free(chunk, bit, parity);
+		else
+			bit += (bit ^ parity) & 1;
 		port = (i << FCN_CHUNK_BITS) + bit;
 		if (port > last)
 			return -1;
@@ -265,66 +282,101 @@ static int fcn_port_next_free(const struct fcn_pool *pool, u32 first, u32 last)
 			return port;
 
 		/* a chunk whose bit is not set has a free port from 0 on */
-		i = find_next_zero_bit(pool->full, FCN_CHUNKS, i + 1);
+		i = find_next_zero_bit(pool->full[parity], FCN_CHUNKS, i + 1);
 		if (i == FCN_CHUNKS)
 			return -1;
 		bit = 0;
 	}
 }
 
-/* The range of @list that holds @port, or -1. */
-static int fcn_port_list_index(const struct fcn_port_list *list, u16 port)
+/* The first free port in [first, last], or -1. */
+static int fcn_port_next_free(const struct fcn_pool *pool, u32 first, u32 last,
+			      enum fcn_parity parity)
+{
+	int even, odd;
+
+	if (parity != FCN_ANY)
+		return fcn_port_next_of(pool, first, last, parity);
+	even = fcn_port_next_of(pool, first, last, FCN_EVEN);
+	odd = fcn_port_next_of(pool, first, last, FCN_ODD);
+	return even < 0 ? odd : odd < 0 ? even : min(even, odd);
+}
+
+bool fcn_port_list_has(const struct fcn_port_list *list, u16 port)
 {
 	u32 i;
 
 	for (i = 0; i < list->count; i++)
 		if (port >= list->range[i].first && port <= list->range[i].last)
-			return i;
-	return -1;
+			return true;
+	return false;
 }
 
-bool fcn_port_list_has(const struct fcn_port_list *list, u16 port)
+/* Range @i of the list as far as the wish goes; false if nothing is left. */
+static bool fcn_wish_range(const struct fcn_port_wish *wish, u32 i, u32 *first,
+			   u32 *last)
 {
-	return fcn_port_list_index(list, port) >= 0;
+	*first = max(wish->allowed->range[i].first, wish->first);
+	*last = min(wish->allowed->range[i].last, wish->last);
+	return *first <= *last;
+}
+
+/* How many ports there are to choose from, free or not. */
+static u32 fcn_wish_total(const struct fcn_port_wish *wish)
+{
+	u32 i, first, last, total = 0;
+
+	for (i = 0; i < wish->allowed->count; i++)
+		if (fcn_wish_range(wish, i, &first, &last))
+			total += last - first + 1;
+	return total;
 }
 
 /*
- * The next free port that @list allows, beginning at @start in range @index
- * and going round once, or -1.
+ * The next free port, beginning at @start and going round once, or -1.
+ * Whatever lies below @start in its range comes last.
  */
 static int fcn_port_round(const struct fcn_pool *pool,
-			  const struct fcn_port_list *list, u32 index,
-			  u16 start)
+			  const struct fcn_port_wish *wish,
+			  enum fcn_parity parity, u32 start)
 {
-	u32 i, n;
+	const u32 count = wish->allowed->count;
+	u32 i, n, first, last, home = 0;
 	int port;
 
-	port = fcn_port_next_free(pool, start, list->range[index].last);
-	for (n = 1; port < 0 && n < list->count; n++) {
-		i = (index + n) % list->count;
-		port = fcn_port_next_free(pool, list->range[i].first,
-					  list->range[i].last);
+	while (home < count && wish->allowed->range[home].last < start)
+		home++;
+	for (n = 0; n <= count; n++) {
+		i = (home + n) % count;
+		if (!fcn_wish_range(wish, i, &first, &last))
+			continue;
+		if (n == 0)
+			first = max(first, start);
+		else if (n == count)
+			last = min(last, start - 1);
+		port = first > last ? -1 :
+		       fcn_port_next_free(pool, first, last, parity);
+		if (port >= 0)
+			return port;
 	}
-	if (port < 0 && start > list->range[index].first)
-		port = fcn_port_next_free(pool, list->range[index].first,
-					  start - 1);
-	return port;
+	return -1;
 }
 
 /* RFC 6056, section 3.3.1: start anywhere, take the next free one. */
 static int fcn_port_random(const struct fcn_pool *pool,
-			   const struct fcn_port_list *list)
+			   const struct fcn_port_wish *wish,
+			   enum fcn_parity parity, u32 total)
 {
-	u32 i, n = reciprocal_scale(get_random_u32(), list->total);
+	u32 i, first, last, n = reciprocal_scale(get_random_u32(), total);
 
-	for (i = 0; i < list->count; i++) {
-		u32 size = list->range[i].last - list->range[i].first + 1;
-
-		if (n < size)
+	for (i = 0; i < wish->allowed->count; i++) {
+		if (!fcn_wish_range(wish, i, &first, &last))
+			continue;
+		if (n <= last - first)
 			break;
-		n -= size;
+		n -= last - first + 1;
 	}
-	return fcn_port_round(pool, list, i, list->range[i].first + n);
+	return fcn_port_round(pool, wish, parity, first + n);
 }
 
 /*
@@ -379,42 +431,77 @@ bool fcn_port_is_routers(const struct fcn_pool *pool,
 	}
 }
 
-/**
- * fcn_port_choose - choose the external port of a new mapping
- * @pool:	the pool; its lock is held, and rcu_read_lock()
- * @wish:	what is asked for
- *
- * The inside port if it is wanted and free (RFC 4787, section 4.2.1), else a
- * random one (RFC 7857, section 9); never one that the router itself uses.
- *
- * Return: the port in host order, or -ENOSPC.
- */
-int fcn_port_choose(struct fcn_pool *pool, const struct fcn_port_wish *wish)
+/* A free port of this parity that the router does not use itself, or -1. */
+static int fcn_port_search(const struct fcn_pool *pool,
+			   const struct fcn_port_wish *wish,
+			   enum fcn_parity parity, u32 total)
 {
-	const struct fcn_port_list *list = wish->allowed;
-	int port = wish->port, i, tries;
+	int port = fcn_port_random(pool, wish, parity, total), tries;
 
-	lockdep_assert_held(&pool->lock);
-	if (!list->count)
-		return -ENOSPC;
-	if (!wish->random && fcn_port_list_has(list, port) &&
-	    !fcn_port_used(pool, port) &&
-	    !fcn_port_is_routers(pool, wish, port))
-		return port;
-
-	port = fcn_port_random(pool, list);
 	for (tries = 0; port >= 0 && tries < FCN_PORT_TRIES; tries++) {
 		if (!fcn_port_is_routers(pool, wish, port))
 			return port;
 
 		/* go on from there; then, should it be a long run, elsewhere */
-		i = fcn_port_list_index(list, port + 1);
-		if (tries < FCN_PORT_TRIES / 2 && i >= 0)
-			port = fcn_port_round(pool, list, i, port + 1);
+		if (tries < FCN_PORT_TRIES / 2)
+			port = fcn_port_round(pool, wish, parity, port + 1);
 		else
-			port = fcn_port_random(pool, list);
+			port = fcn_port_random(pool, wish, parity, total);
 	}
-	return -ENOSPC;
+	return -1;
+}
+
+/* An inside port below 1024 gets one below 1024 if there are any, and so on. */
+static u32 fcn_wish_keep_class(struct fcn_port_wish *wish)
+{
+	struct fcn_port_wish same = *wish;
+	u32 total;
+
+	if (wish->port < FCN_PORTS_LOW)
+		same.last = min_t(u16, wish->last, FCN_PORTS_LOW - 1);
+	else
+		same.first = max_t(u16, wish->first, FCN_PORTS_LOW);
+	total = fcn_wish_total(&same);
+	if (!total)
+		return fcn_wish_total(wish);
+	*wish = same;
+	return total;
+}
+
+/**
+ * fcn_port_choose - choose the external port of a new mapping
+ * @pool:	the pool; its lock is held, and rcu_read_lock()
+ * @wish:	what is asked for; narrowed
+ *
+ * The inside port if it is wanted and free (RFC 4787, section 4.2.1), else a
+ * random one (RFC 7857, section 9), on the same side of 1024 (REQ-3a), and even
+ * or odd like the inside port while there are such (REQ-4).  Never one that the
+ * router itself uses.
+ *
+ * Return: the port in host order, or -ENOSPC.
+ */
+int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish)
+{
+	const u16 want = wish->port;
+	int port = -1;
+	u32 total;
+
+	lockdep_assert_held(&pool->lock);
+	if (!wish->random && want >= wish->first && want <= wish->last &&
+	    fcn_port_list_has(wish->allowed, want) &&
+	    !fcn_port_used(pool, want) &&
+	    !fcn_port_is_routers(pool, wish, want))
+		return want;
+
+	total = wish->keep_class ? fcn_wish_keep_class(wish) :
+				   fcn_wish_total(wish);
+	if (!total)
+		return -ENOSPC;
+	if (wish->keep_parity)
+		port = fcn_port_search(pool, wish, want & 1, total);
+	if (port < 0)
+		port = fcn_port_search(pool, wish, FCN_ANY, total);
+	return port < 0 ? -ENOSPC : port;
 }
 
 /**
@@ -444,8 +531,8 @@ int fcn_port_take(struct fcn_pool *pool, u16 port, struct fcn_mapping *m)
 	}
 
 	__set_bit(bit, chunk->used);
-	if (bitmap_full(chunk->used, FCN_CHUNK_PORTS))
-		__set_bit(i, pool->full);
+	if (fcn_chunk_next_free(chunk, 0, port & 1) == FCN_CHUNK_PORTS)
+		__set_bit(i, pool->full[port & 1]);
 	pool->used++;
 	rcu_assign_pointer(chunk->owner[bit], m);
 	return 0;
@@ -464,7 +551,7 @@ void fcn_port_release(struct fcn_pool *pool, u16 port)
 	lockdep_assert_held(&pool->lock);
 	RCU_INIT_POINTER(chunk->owner[bit], NULL);
 	__clear_bit(bit, chunk->used);
-	__clear_bit(i, pool->full);
+	__clear_bit(i, pool->full[port & 1]);
 	pool->used--;
 }
 
@@ -475,32 +562,7 @@ static int fcn_port_list_add(struct fcn_port_list *list, u32 first, u32 last)
 	list->range[list->count].first = first;
 	list->range[list->count].last = last;
 	list->count++;
-	list->total += last - first + 1;
 	return 0;
-}
-
-/**
- * fcn_port_list_narrow - the ports of a list that are in a range
- * @out:	the result; maybe empty
- * @from:	sorted and disjoint, like all lists
- * @first:	of the range, host order
- * @last:	of the range, host order
- */
-void fcn_port_list_narrow(struct fcn_port_list *out,
-			  const struct fcn_port_list *from, u16 first, u16 last)
-{
-	u32 i;
-
-	out->count = 0;
-	out->total = 0;
-	for (i = 0; i < from->count; i++) {
-		u16 low = max(from->range[i].first, first);
-		u16 high = min(from->range[i].last, last);
-
-		/* no more ranges than there were */
-		if (low <= high)
-			fcn_port_list_add(out, low, high);
-	}
 }
 
 /**

@@ -39,6 +39,7 @@ struct fcn_net;
  * @exempt_mask:	... compared under this mask, unless it is 0
  * @port_holddown:	seconds
  * @port_holddown_max:	ports
+ * @port_parity:	keep even ports even, odd ones odd
  * @max_mappings:	mappings in the namespace
  * @wans:		names in @wan
  * @wan:		interfaces whose flows are ours
@@ -49,6 +50,7 @@ struct fcn_net;
  * @ports:		ports that may be handed out
  * @reserved:		ports that may not
  * @usable:		@ports less @reserved
+ * @icmp_ids:		ICMP query ids that may be handed out
  *
  * Never changed once it is published: a write to a knob makes a new one.
  */
@@ -67,6 +69,7 @@ struct fcn_conf {
 	u32			exempt_mask;
 	u32			port_holddown;
 	u32			port_holddown_max;
+	u32			port_parity;
 	u32			max_mappings;
 
 	u32			wans;
@@ -81,6 +84,7 @@ struct fcn_conf {
 	struct fcn_port_list	ports;
 	struct fcn_port_list	reserved;
 	struct fcn_port_list	usable;
+	struct fcn_port_list	icmp_ids;
 };
 
 bool fcn_conf_maps(const struct fcn_conf *conf, u8 proto);

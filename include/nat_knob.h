@@ -18,8 +18,9 @@ struct fcn_conf;
  *		negative error
  * @print:	writes the value, without a newline; returns its length
  * @offset:	for numbers: of the u32 in struct fcn_conf
- * @min:	for numbers: smallest
+ * @min:	for numbers: smallest; for lists: smallest number in it
  * @max:	for numbers: largest
+ * @needed:	for lists: not to be empty
  * @words:	for one word of several: these, and @max is the last one's index;
  *		the value is the index
  */
@@ -33,6 +34,7 @@ struct fcn_knob {
 	size_t		offset;
 	u32		min;
 	u32		max;
+	bool		needed;
 	const char *const *words;
 };
 
@@ -58,6 +60,8 @@ enum {
 	FCN_KNOB_UDP_REFRESH_INBOUND,
 	FCN_KNOB_PORTS,
 	FCN_KNOB_RESERVED_PORTS,
+	FCN_KNOB_ICMP_IDS,
+	FCN_KNOB_PORT_PARITY,
 	FCN_KNOB_PORT_HOLDDOWN,
 	FCN_KNOB_PORT_HOLDDOWN_MAX,
 	FCN_KNOB_MAX_MAPPINGS,

@@ -14,6 +14,7 @@ struct fcn_mapping;
 struct net;
 
 #define FCN_PORTS	65536	/* also: ICMP query ids */
+#define FCN_PORTS_LOW	1024	/* these many are well-known */
 #define FCN_CHUNK_BITS	8
 #define FCN_CHUNK_PORTS	256	/* 2 to the power of FCN_CHUNK_BITS */
 #define FCN_CHUNKS	(FCN_PORTS / FCN_CHUNK_PORTS)
@@ -22,12 +23,10 @@ struct net;
 /**
  * struct fcn_port_list - ports as a sorted list of disjoint ranges
  * @count:	ranges in use
- * @total:	ports in all ranges together
  * @range:	first and last port of each, host order, both included
  */
 struct fcn_port_list {
 	u32	count;
-	u32	total;
 	struct {
 		u16	first;
 		u16	last;
@@ -58,7 +57,8 @@ struct fcn_pool_key {
  *		conntrack, so it may be taken under a conntrack bucket lock.
  * @used:	ports in use
  * @dead:	unlinked; nothing is added any more
- * @full:	a bit for each chunk that has no free port
+ * @full:	a bit for each chunk that has no free even port, and one for each
+ *		that has no free odd port
  * @chunk:	ports by their upper bits; allocated with the first port of a
  *		chunk, kept until the pool goes.  Read under RCU.
  * @rcu:	for the end
@@ -75,7 +75,7 @@ struct fcn_pool {
 	spinlock_t		lock;	/* protects what follows */
 	unsigned int		used;
 	bool			dead;
-	DECLARE_BITMAP(full, FCN_CHUNKS);
+	unsigned long		full[2][BITS_TO_LONGS(FCN_CHUNKS)];
 	struct fcn_chunk __rcu	*chunk[FCN_CHUNKS];
 
 	struct rcu_head		rcu;
@@ -97,19 +97,34 @@ struct fcn_pools {
 	u32			count;
 };
 
+/* which ports */
+enum fcn_parity {
+	FCN_EVEN,
+	FCN_ODD,
+	FCN_ANY,
+};
+
 /**
  * struct fcn_port_wish - what a new mapping asks of the allocator
  * @net:	namespace whose sockets and reserved ports are left alone
- * @allowed:	ports that may be handed out
+ * @allowed:	ports that may be handed out ...
+ * @first:	... if they are not below this, host order
+ * @last:	... nor above this
  * @port:	the inside port, host order: preserved if it is free
  * @random:	do not preserve it
+ * @keep_class:	below 1024 stays below 1024, the rest above, if there are such
+ * @keep_parity: even stays even, odd stays odd, best effort
  * @ifindex:	external device, for sockets that are bound to one
  */
 struct fcn_port_wish {
 	struct net			*net;
 	const struct fcn_port_list	*allowed;
+	u16				first;
+	u16				last;
 	u16				port;
 	bool				random;
+	bool				keep_class;
+	bool				keep_parity;
 	int				ifindex;
 };
 
@@ -128,14 +143,11 @@ struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool, u16 port);
 struct fcn_mapping *fcn_pool_next(const struct fcn_pool *pool, u32 *port);
 bool fcn_port_is_routers(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port);
-int fcn_port_choose(struct fcn_pool *pool, const struct fcn_port_wish *wish);
+int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish);
 int fcn_port_take(struct fcn_pool *pool, u16 port, struct fcn_mapping *m);
 void fcn_port_release(struct fcn_pool *pool, u16 port);
 
 bool fcn_port_list_has(const struct fcn_port_list *list, u16 port);
-void fcn_port_list_narrow(struct fcn_port_list *out,
-			  const struct fcn_port_list *from, u16 first,
-			  u16 last);
 int fcn_port_list_subtract(struct fcn_port_list *out,
 			   const struct fcn_port_list *from,
 			   const struct fcn_port_list *minus);

@@ -85,6 +85,7 @@ numbers() {
 	number tcp_est_timeout 7440 7440 $week
 	number tcp_close_timeout 240 240 $week
 	number tcp_rst_timeout 1 240 $week
+	number port_parity 0 1 1
 	number port_holddown 0 120 $week
 	number port_holddown_max 0 4096 65536
 	number hairpin 0 1 1
@@ -132,6 +133,9 @@ texts() {
 	good ports "4000 2000-3000" "2000-3000,4000"
 	bad ports "\n" 0 65536 3000-2000 2000- -2000 "2000-3000 2500" x 1-2-3 "$many"
 	good ports 1024-65535
+	good icmp_ids "0,65535 7-9" "0,7-9,65535"
+	bad icmp_ids "\n" 65536 9-7 x "$many"
+	good icmp_ids 0-65535
 	good reserved_ports "5000 6000-6001" "5000,6000-6001"
 	good reserved_ports "\n" ""
 	bad reserved_ports 0 65536 3000-2000 x "$many"

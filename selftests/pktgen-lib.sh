@@ -43,7 +43,7 @@ sink() {
 			}
 			chain in {
 				type filter hook egress device "br0" priority 0; policy accept;
-				ip daddr $LAN.2 udp dport 1024-65535 counter drop
+				ip daddr $LAN.0/24 udp dport 1024-65535 counter drop
 			}
 		}
 	END
@@ -92,6 +92,13 @@ pktgen_run() {
 pktgen_send() {
 	pktgen_run br0 "$4" "dst $2" "src_min $LAN.2" "src_max $LAN.2" \
 		"udp_src_min $1" "udp_src_max $1" "udp_dst_min $3" "udp_dst_max $(($3 + $4))"
+}
+
+# pktgen_ports SRC FIRST COUNT: each of COUNT ports of SRC sends one packet to A:3000;
+# 65535 only alone
+pktgen_ports() {
+	pktgen_run br0 "$3" "dst $A" "src_min $1" "src_max $1" \
+		"udp_src_min $2" "udp_src_max $(($2 + ($3 > 1 ? $3 : 0)))" "udp_dst_min 3000" "udp_dst_max 3000"
 }
 
 # pktgen_knock SRC PORT FIRST COUNT: each of COUNT ports of SRC sends one packet to W:PORT
