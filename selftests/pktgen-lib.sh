@@ -54,6 +54,13 @@ sunk() {
 	on "$R" nft list chain netdev sink "$1" | sed -n 's/.*counter packets \([0-9]*\) .*/\1/p'
 }
 
+# Counts the UDP mappings, and writes their external ports to $TMP/ext in order.
+ports_in_use() {
+	on "$R" sed -n "s/^proto=udp .* ext=$W:\([0-9]*\) .*/\1/p" /proc/net/fullcone_nat/mappings |
+		sort -n >"$TMP/ext"
+	wc -l <"$TMP/ext"
+}
+
 # pktgen FILE COMMAND...
 pktgen() {
 	# shellcheck disable=SC2016
