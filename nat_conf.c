@@ -239,6 +239,7 @@ FCN_PARAM(port_parity, PORT_PARITY, "even ports stay even, odd ones odd");
 FCN_PARAM(port_holddown, PORT_HOLDDOWN, "seconds a freed port is held back");
 FCN_PARAM(port_holddown_max, PORT_HOLDDOWN_MAX, "ports held back at most");
 FCN_PARAM(max_mappings, MAX_MAPPINGS, "mappings at most");
+FCN_PARAM(log, LOG, "a line in the kernel's log for each mapping");
 
 static int fcn_version_set(const char *text, const struct kernel_param *kp)
 {

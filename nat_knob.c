@@ -358,14 +358,15 @@ static int fcn_print_ports(const struct fcn_knob *knob,
 	return len;
 }
 
-/* max_mappings: only the machine's own root may take more of its memory. */
-static int fcn_parse_max(const struct fcn_knob *knob, struct fcn_conf *conf,
-			 char *text)
+/* Memory and log are the machine's: only its own root may have more of them. */
+static int fcn_parse_guarded(const struct fcn_knob *knob,
+			     struct fcn_conf *conf, char *text)
 {
-	u32 old = conf->max_mappings;
+	const u32 *value = (const void *)conf + knob->offset;
+	const u32 old = *value;
 	int err = fcn_parse_u32(knob, conf, text);
 
-	if (!err && conf->max_mappings > old && !capable(CAP_NET_ADMIN))
+	if (!err && *value > old && !capable(CAP_NET_ADMIN))
 		return -EPERM;
 	return err;
 }
@@ -378,6 +379,15 @@ static int fcn_parse_max(const struct fcn_knob *knob, struct fcn_conf *conf,
 		.parse	= fcn_parse_u32,				\
 		.print	= fcn_print_u32,				\
 		.offset	= offsetof(struct fcn_conf, member),		\
+		.min	= low,						\
+		.max	= high,						\
+	}
+#define FCN_GUARDED(knob, low, high)					\
+	{								\
+		.name	= #knob,					\
+		.parse	= fcn_parse_guarded,				\
+		.print	= fcn_print_u32,				\
+		.offset	= offsetof(struct fcn_conf, knob),		\
 		.min	= low,						\
 		.max	= high,						\
 	}
@@ -450,12 +460,7 @@ const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
 		FCN_NUMBER(port_holddown, port_holddown, 0, FCN_WEEK),
 	[FCN_KNOB_PORT_HOLDDOWN_MAX]	=
 		FCN_NUMBER(port_holddown_max, port_holddown_max, 0, FCN_PORTS),
-	[FCN_KNOB_MAX_MAPPINGS]		= {
-		.name	= "max_mappings",
-		.parse	= fcn_parse_max,
-		.print	= fcn_print_u32,
-		.offset	= offsetof(struct fcn_conf, max_mappings),
-		.min	= 1,
-		.max	= INT_MAX,
-	},
+	[FCN_KNOB_MAX_MAPPINGS]		=
+		FCN_GUARDED(max_mappings, 1, INT_MAX),
+	[FCN_KNOB_LOG]			= FCN_GUARDED(log, 0, 1),
 };

@@ -29,6 +29,7 @@
 
 #include "nat_conf.h"
 #include "nat_core.h"
+#include "nat_log.h"
 #include "nat_mapping.h"
 
 /* There may be a pool for so many mappings, and always so many pools. */
@@ -348,6 +349,7 @@ unlock:
 		return ERR_PTR(err);
 	}
 	fcn_stat_inc(fn, FCN_STAT_mappings_created);
+	fcn_log_create(fn, m);
 	return m;
 }
 
@@ -536,11 +538,13 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	spin_lock_bh(&pool->lock);
 	err = pool->dead ? -EAGAIN : fcn_mapping_insert(m, ntohs(port));
 	spin_unlock_bh(&pool->lock);
-	if (err)
+	if (err) {
 		call_rcu(&m->rcu, fcn_mapping_free_rcu);
-	else
-		fcn_stat_inc(fn, FCN_STAT_mappings_adopted);
-	return err;
+		return err;
+	}
+	fcn_stat_inc(fn, FCN_STAT_mappings_adopted);
+	fcn_log_create(fn, m);
+	return 0;
 
 uncount:
 	atomic_dec(&fn->table.count);
@@ -622,6 +626,7 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
 	WRITE_ONCE(m->life.state, FCN_FREE);
 	fcn_port_release(m->pool, ntohs(m->ext_port));
 	spin_unlock_bh(&m->pool->lock);
+	fcn_log_free(container_of(m->table, struct fcn_net, table), m);
 	call_rcu(&m->rcu, fcn_mapping_free_rcu);
 	return true;
 }

@@ -21,7 +21,6 @@
 #include <linux/jhash.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_ipv4.h>
-#include <linux/ratelimit.h>
 #include <linux/timekeeping.h>
 #include <net/dst.h>
 #include <net/ip.h>
@@ -36,22 +35,20 @@
 #include "nat_conntrack.h"
 #include "nat_core.h"
 #include "nat_filter.h"
+#include "nat_log.h"
 #include "nat_mapping.h"
 #include "nat_policy.h"
 #include "nat_timewait.h"
 #include "nat_wan.h"
 
 /* Drops the packet of a flow that a limit refuses, and remembers which. */
-static unsigned int fcn_refuse(struct fcn_net *fn, enum fcn_stat limit)
+static unsigned int fcn_refuse(struct fcn_net *fn, const struct nf_conn *ct,
+			       enum fcn_stat limit)
 {
-	static DEFINE_RATELIMIT_STATE(once_a_second, HZ, 1);
-
 	fcn_stat_inc(fn, limit);
 	WRITE_ONCE(fn->refused_by, limit);
 	WRITE_ONCE(fn->refused, (u32)ktime_get_seconds());
-	if (__ratelimit(&once_a_second))
-		pr_warn("%s: new flows are refused, see /proc/net/fullcone_nat/status\n",
-			fcn_stat_names[limit]);
+	fcn_log_refuse(fn, ct, limit);
 	return NF_DROP;
 }
 
@@ -177,15 +174,16 @@ static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
 			       fcn_first_deadline(conf, ct));
 }
 
-static unsigned int fcn_refuse_opener(struct fcn_net *fn, long err)
+static unsigned int fcn_refuse_opener(struct fcn_net *fn,
+				      const struct nf_conn *ct, long err)
 {
 	switch (err) {
 	case -ENOSPC:
-		return fcn_refuse(fn, FCN_STAT_drop_no_port);
+		return fcn_refuse(fn, ct, FCN_STAT_drop_no_port);
 	case -EDQUOT:
-		return fcn_refuse(fn, FCN_STAT_drop_max_mappings);
+		return fcn_refuse(fn, ct, FCN_STAT_drop_max_mappings);
 	default:
-		return fcn_refuse(fn, FCN_STAT_drop_no_memory);
+		return fcn_refuse(fn, ct, FCN_STAT_drop_no_memory);
 	}
 }
 
@@ -216,7 +214,7 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 
 	m = fcn_opener(fn, conf, ct, ext, terms);
 	if (IS_ERR(m))
-		return fcn_refuse_opener(fn, PTR_ERR(m));
+		return fcn_refuse_opener(fn, ct, PTR_ERR(m));
 	fcn_mapping_decide(m, terms);
 	/* not whom the packet was sent to, if that was translated */
 	peer = &ct->tuplehash[IP_CT_DIR_REPLY].tuple.src;
@@ -332,7 +330,7 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	fcn_mapping_find_any(&fn->table, &key);
 	from = fcn_opener(fn, conf, ct, &key.ext, &terms);
 	if (IS_ERR(from))
-		return fcn_refuse_opener(fn, PTR_ERR(from));
+		return fcn_refuse_opener(fn, ct, PTR_ERR(from));
 	fcn_filter_note(fn, conf, from, &to->key.ext, to->ext_port,
 			fcn_first_deadline(conf, ct));
 	if (!fcn_filter_admits(to, &from->key.ext, from->ext_port))

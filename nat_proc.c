@@ -24,6 +24,7 @@
 #include "nat_conf.h"
 #include "nat_conntrack.h"
 #include "nat_core.h"
+#include "nat_log.h"
 #include "nat_proc.h"
 #include "nat_wan.h"
 
@@ -31,18 +32,6 @@
 
 /* a limit that refused this recently refuses now, seconds */
 #define FCN_REFUSED_NOW	10
-
-static const char *fcn_proto_name(u8 proto)
-{
-	switch (proto) {
-	case IPPROTO_UDP:
-		return "udp";
-	case IPPROTO_TCP:
-		return "tcp";
-	default:
-		return "icmp";
-	}
-}
 
 static const char *const fcn_state_names[] = {
 	[FCN_ACTIVE]	= "active",

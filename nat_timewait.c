@@ -37,6 +37,7 @@
 #include "nat_conntrack.h"
 #include "nat_core.h"
 #include "nat_filter.h"
+#include "nat_log.h"
 #include "nat_timewait.h"
 
 #define FCN_SWEEP_MS		5000
@@ -302,7 +303,7 @@ static void fcn_clock_enter(struct fcn_settlement *st, struct fcn_mapping *m,
 	struct fcn_net *fn = st->fn;
 	const struct fcn_conf *conf = fcn_conf(fn);
 	struct fcn_life *life = &m->life;
-	bool ended;
+	bool active = life->state == FCN_ACTIVE, ended;
 
 	switch (state) {
 	case FCN_ACTIVE:
@@ -310,10 +311,12 @@ static void fcn_clock_enter(struct fcn_settlement *st, struct fcn_mapping *m,
 		break;
 	case FCN_DRAINING:
 	case FCN_HOLDDOWN:
-		if (life->state == FCN_ACTIVE)
+		if (active)
 			life->stopped = fn->clock.gen;
 		if (!fcn_mapping_stop(m, state, st->now))
 			break;
+		if (active)
+			fcn_log_expire(fn, m);
 		/* RFC 6888, REQ-8: only so many ports are held back */
 		if (state == FCN_HOLDDOWN)
 			WRITE_ONCE(life->until, st->now +

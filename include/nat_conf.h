@@ -41,6 +41,7 @@ struct fcn_net;
  * @port_holddown_max:	ports
  * @port_parity:	keep even ports even, odd ones odd
  * @max_mappings:	mappings in the namespace
+ * @log:		a line in the kernel's log for each mapping
  * @wans:		names in @wan
  * @wan:		interfaces whose flows are ours
  * @prefixes:		prefixes in @inside; 0: every inside host is ours
@@ -71,6 +72,7 @@ struct fcn_conf {
 	u32			port_holddown_max;
 	u32			port_parity;
 	u32			max_mappings;
+	u32			log;
 
 	u32			wans;
 	char			wan[FCN_WANS_MAX][IFNAMSIZ];

@@ -93,7 +93,7 @@ numbers() {
 	number udp_refresh_inbound 0 1 1
 	number guard 0 1 1
 	number port_parity 0 1 1
-	number log 0 1 1
+	number log 0 0 1
 	number max_mappings 1 4096 2147483647
 }
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is told of mappings, by tracepoints and in the kernel's log.
+ */
+#ifndef _FULLCONE_NAT_LOG_H
+#define _FULLCONE_NAT_LOG_H
+
+#include <linux/netfilter.h>
+#include <linux/types.h>
+
+#include "nat_core.h"
+
+struct nf_conn;
+
+#define FCN_LIMIT_NAME	24	/* the name of a counter of refusals, with NUL */
+
+const char *fcn_proto_name(u8 proto);
+void fcn_log_sockaddr(void *to, u8 family, const union nf_inet_addr *addr,
+		      __be16 port);
+void fcn_log_create(const struct fcn_net *fn, const struct fcn_mapping *m);
+void fcn_log_expire(const struct fcn_net *fn, const struct fcn_mapping *m);
+void fcn_log_free(const struct fcn_net *fn, const struct fcn_mapping *m);
+void fcn_log_refuse(const struct fcn_net *fn, const struct nf_conn *ct,
+		    enum fcn_stat limit);
+
+#endif /* _FULLCONE_NAT_LOG_H */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tracepoints: the life of a mapping.  Ports and query ids in host order.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM fullcone_nat
+
+#if !defined(_FULLCONE_NAT_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _FULLCONE_NAT_TRACE_H
+
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+#include <net/net_namespace.h>
+#include <net/netfilter/nf_conntrack.h>
+
+#include "nat_log.h"
+#include "nat_mapping.h"
+
+#define fcn_show_proto(proto)						\
+	__print_symbolic(proto, { IPPROTO_UDP, "udp" },			\
+			 { IPPROTO_TCP, "tcp" }, { IPPROTO_ICMP, "icmp" })
+
+DECLARE_EVENT_CLASS(fcn_mapping_class,
+	TP_PROTO(const struct net *net, const struct fcn_mapping *m),
+
+	TP_ARGS(net, m),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, netns)
+		__field(u8, proto)
+		__field(u16, int_port)
+		__field(u16, ext_port)
+		__array(u8, int_addr, sizeof(struct sockaddr_in6))
+		__array(u8, ext_addr, sizeof(struct sockaddr_in6))
+	),
+
+	TP_fast_assign(
+		__entry->netns = net->ns.inum;
+		__entry->proto = m->key.proto;
+		__entry->int_port = ntohs(m->key.port);
+		__entry->ext_port = ntohs(m->ext_port);
+		fcn_log_sockaddr(__entry->int_addr, m->key.family,
+				 &m->key.addr, m->key.port);
+		fcn_log_sockaddr(__entry->ext_addr, m->key.family,
+				 &m->key.ext, m->ext_port);
+	),
+
+	TP_printk("netns=%u proto=%s int=%pISpc ext=%pISpc", __entry->netns,
+		  fcn_show_proto(__entry->proto), __entry->int_addr,
+		  __entry->ext_addr)
+);
+
+/* It was made, or adopted. */
+DEFINE_EVENT(fcn_mapping_class, mapping_create,
+	TP_PROTO(const struct net *net, const struct fcn_mapping *m),
+	TP_ARGS(net, m)
+);
+
+/* It was idle for too long; strangers are refused from now on. */
+DEFINE_EVENT(fcn_mapping_class, mapping_expire,
+	TP_PROTO(const struct net *net, const struct fcn_mapping *m),
+	TP_ARGS(net, m)
+);
+
+/* Its port is free again. */
+DEFINE_EVENT(fcn_mapping_class, mapping_free,
+	TP_PROTO(const struct net *net, const struct fcn_mapping *m),
+	TP_ARGS(net, m)
+);
+
+/* It would be one too many: by which limit, as in the file "stats". */
+TRACE_EVENT(mapping_refuse,
+	TP_PROTO(const struct net *net, const struct nf_conn *ct,
+		 const char *limit),
+
+	TP_ARGS(net, ct, limit),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, netns)
+		__field(u8, proto)
+		__field(u16, int_port)
+		__array(u8, int_addr, sizeof(struct sockaddr_in6))
+		__array(char, limit, FCN_LIMIT_NAME)
+	),
+
+	TP_fast_assign(
+		const struct nf_conntrack_tuple *tuple =
+			&ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+
+		__entry->netns = net->ns.inum;
+		__entry->proto = tuple->dst.protonum;
+		__entry->int_port = ntohs(tuple->src.u.all);
+		fcn_log_sockaddr(__entry->int_addr, tuple->src.l3num,
+				 &tuple->src.u3, tuple->src.u.all);
+		strscpy(__entry->limit, limit, FCN_LIMIT_NAME);
+	),
+
+	TP_printk("netns=%u proto=%s int=%pISpc limit=%s", __entry->netns,
+		  fcn_show_proto(__entry->proto), __entry->int_addr,
+		  __entry->limit)
+);
+
+#endif /* _FULLCONE_NAT_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE nat_trace
+#include <trace/define_trace.h>

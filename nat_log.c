@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is told of mappings.
+ *
+ * Tracepoints tell everything to whoever asks (perf, bpftrace, tracefs).  The
+ * kernel's log has a line for each mapping if the owner wants that, and one a
+ * second at most when a limit refuses.  Events have the numbers of RFC 8158,
+ * section 4.2, so that a collector can be fed with the lines.
+ */
+
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
+#include <linux/string.h>
+
+#include "nat_conf.h"
+#include "nat_log.h"
+
+#define CREATE_TRACE_POINTS
+#include "nat_trace.h"
+
+/* natEvent, IPFIX information element 230 */
+enum {
+	FCN_EVENT_BIB_CREATE		= 8,
+	FCN_EVENT_BIB_DELETE		= 9,
+	FCN_EVENT_PORTS_EXHAUSTED	= 12,
+	FCN_EVENT_QUOTA_EXCEEDED	= 13,
+};
+
+/* A line for each mapping is what the owner asks for; a flood of them is not. */
+#define FCN_LINES_A_SECOND	1000
+
+/**
+ * fcn_log_sockaddr - an endpoint as a socket address
+ * @to:		space for struct sockaddr_in6
+ * @family:	NFPROTO_*
+ * @addr:	address, network order
+ * @port:	port or ICMP query id, network order
+ *
+ * For printing with %pISpc.
+ */
+void fcn_log_sockaddr(void *to, u8 family, const union nf_inet_addr *addr,
+		      __be16 port)
+{
+	struct sockaddr_in6 *sin6 = to;
+	struct sockaddr_in *sin = to;
+
+	memset(to, 0, sizeof(*sin6));
+	if (family == NFPROTO_IPV6) {
+		sin6->sin6_family = AF_INET6;
+		sin6->sin6_addr = addr->in6;
+		sin6->sin6_port = port;
+	} else {
+		sin->sin_family = AF_INET;
+		sin->sin_addr = addr->in;
+		sin->sin_port = port;
+	}
+}
+
+/**
+ * fcn_proto_name - a protocol as users know it
+ * @proto:	IPPROTO_*, one that gets mappings
+ */
+const char *fcn_proto_name(u8 proto)
+{
+	switch (proto) {
+	case IPPROTO_UDP:
+		return "udp";
+	case IPPROTO_TCP:
+		return "tcp";
+	default:
+		return "icmp";
+	}
+}
+
+static void fcn_log_mapping(const struct fcn_net *fn,
+			    const struct fcn_mapping *m, u32 event)
+{
+	static DEFINE_RATELIMIT_STATE(lines, HZ, FCN_LINES_A_SECOND);
+	const struct fcn_conf *conf = fcn_conf(fn);
+	struct sockaddr_in6 inside, ext;
+
+	/* no knobs: the namespace is going */
+	if (likely(!conf || !conf->log) || !__ratelimit(&lines))
+		return;
+	fcn_log_sockaddr(&inside, m->key.family, &m->key.addr, m->key.port);
+	fcn_log_sockaddr(&ext, m->key.family, &m->key.ext, m->ext_port);
+	pr_info("natEvent=%u netns=%u proto=%s int=%pISpc ext=%pISpc\n", event,
+		fn->net->ns.inum, fcn_proto_name(m->key.proto), &inside, &ext);
+}
+
+/**
+ * fcn_log_create - a mapping has been made
+ * @fn:		namespace
+ * @m:		the mapping
+ *
+ * This and its sisters are called under rcu_read_lock().
+ */
+void fcn_log_create(const struct fcn_net *fn, const struct fcn_mapping *m)
+{
+	trace_mapping_create(fn->net, m);
+	fcn_log_mapping(fn, m, FCN_EVENT_BIB_CREATE);
+}
+
+/**
+ * fcn_log_expire - a mapping takes no more strangers
+ * @fn:		namespace
+ * @m:		the mapping
+ */
+void fcn_log_expire(const struct fcn_net *fn, const struct fcn_mapping *m)
+{
+	trace_mapping_expire(fn->net, m);
+}
+
+/**
+ * fcn_log_free - a mapping has gone, and its port is free
+ * @fn:		namespace
+ * @m:		the mapping
+ */
+void fcn_log_free(const struct fcn_net *fn, const struct fcn_mapping *m)
+{
+	trace_mapping_free(fn->net, m);
+	fcn_log_mapping(fn, m, FCN_EVENT_BIB_DELETE);
+}
+
+/**
+ * fcn_log_refuse - a limit refuses a new flow
+ * @fn:		namespace
+ * @ct:		entry of the flow
+ * @limit:	the counter of that limit
+ */
+void fcn_log_refuse(const struct fcn_net *fn, const struct nf_conn *ct,
+		    enum fcn_stat limit)
+{
+	static DEFINE_RATELIMIT_STATE(once_a_second, HZ, 1);
+	const char *name = fcn_stat_names[limit];
+
+	trace_mapping_refuse(fn->net, ct, name);
+	if (!__ratelimit(&once_a_second))
+		return;
+	pr_warn("natEvent=%u %s: new flows are refused, see /proc/net/fullcone_nat/status\n",
+		limit == FCN_STAT_drop_no_port ? FCN_EVENT_PORTS_EXHAUSTED :
+						 FCN_EVENT_QUOTA_EXCEEDED,
+		name);
+}
