@@ -241,6 +241,22 @@ FCN_PARAM(port_holddown_max, PORT_HOLDDOWN_MAX, "ports held back at most");
 FCN_PARAM(max_mappings, MAX_MAPPINGS, "mappings at most");
 FCN_PARAM(log, LOG, "a line in the kernel's log for each mapping");
 
+/*
+ * The one that is not a knob: a namespace has no say in what all of them have
+ * together.
+ */
+static unsigned int fcn_max_total __read_mostly;
+module_param_named(max_total, fcn_max_total, uint, 0444);
+MODULE_PARM_DESC(max_total, "mappings of all namespaces together at most");
+
+/**
+ * fcn_conf_max_total - mappings that all namespaces may have together
+ */
+u32 fcn_conf_max_total(void)
+{
+	return fcn_max_total;
+}
+
 static int fcn_version_set(const char *text, const struct kernel_param *kp)
 {
 	return -EPERM;
@@ -389,6 +405,9 @@ void __init fcn_conf_init(void)
 	fcn_conf_defaults.max_mappings = fcn_default_max_mappings();
 	if (!fcn_boot_conf.max_mappings)
 		fcn_boot_conf.max_mappings = fcn_conf_defaults.max_mappings;
+	if (!fcn_max_total)
+		fcn_max_total = 4 * max(fcn_conf_defaults.max_mappings,
+					fcn_boot_conf.max_mappings);
 }
 
 int fcn_conf_net_init(struct fcn_net *fn)

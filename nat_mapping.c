@@ -306,11 +306,20 @@ static int fcn_mapping_insert(struct fcn_mapping *m, u16 port)
 	return err;
 }
 
+/* All mappings of the machine, those that wait for a grace period included. */
+static atomic_t fcn_mappings = ATOMIC_INIT(0);
+
+static void fcn_table_uncount(struct fcn_table *table)
+{
+	atomic_dec(&fcn_mappings);
+	atomic_dec(&table->count);
+}
+
 static void fcn_mapping_free_rcu(struct rcu_head *head)
 {
 	struct fcn_mapping *m = container_of(head, struct fcn_mapping, rcu);
 
-	atomic_dec(&m->table->count);
+	fcn_table_uncount(m->table);
 	kmem_cache_free(fcn_mapping_cache, m);
 }
 
@@ -353,17 +362,26 @@ unlock:
 	return m;
 }
 
-/* Counts a mapping in, or refuses it: the cap covers what RCU still holds. */
-static bool fcn_table_admit(struct fcn_net *fn, u32 max)
+/*
+ * Counts a mapping in, or refuses it: the caps cover what RCU still holds.
+ * Anybody can have namespaces of his own, so these leave half of all to the
+ * machine's first one.
+ */
+static int fcn_table_admit(struct fcn_net *fn, u32 max)
 {
-	int count = atomic_inc_return(&fn->table.count);
+	u32 max_total = fcn_conf_max_total();
+	u32 count = atomic_inc_return(&fn->table.count);
+	u32 total = atomic_inc_return(&fcn_mappings);
+	int err;
 
 	if (count == 1)
 		fcn_clock_start(fn);
-	if (count <= max)
-		return true;
-	atomic_dec(&fn->table.count);
-	return false;
+	if (!net_eq(fn->net, &init_net))
+		max_total /= 2;
+	err = count > max ? -EDQUOT : total > max_total ? -ENFILE : 0;
+	if (err)
+		fcn_table_uncount(&fn->table);
+	return err;
 }
 
 /* The pool of a mapping that is to be made, or ERR_PTR(). */
@@ -396,18 +414,20 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 	};
 	struct fcn_mapping *m;
 	struct fcn_pool *pool;
+	int err;
 
-	if (!fcn_table_admit(fn, conf->max_mappings))
-		return ERR_PTR(-EDQUOT);
+	err = fcn_table_admit(fn, conf->max_mappings);
+	if (err)
+		return ERR_PTR(err);
 
 	pool = fcn_table_pool(&fn->table, key, conf->max_mappings);
 	if (IS_ERR(pool)) {
-		atomic_dec(&fn->table.count);
+		fcn_table_uncount(&fn->table);
 		return ERR_CAST(pool);
 	}
 	m = fcn_mapping_alloc(&fn->table, key, pool, terms, deadline);
 	if (!m) {
-		atomic_dec(&fn->table.count);
+		fcn_table_uncount(&fn->table);
 		return ERR_PTR(-ENOMEM);
 	}
 
@@ -426,7 +446,7 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
  * mapping that was draining or held down is active again.
  *
  * Return: the mapping, or ERR_PTR() of -ENOSPC (no free port), -EDQUOT
- * (max_mappings), -ENOMEM, or what a busy hash returns.
+ * (max_mappings), -ENFILE (max_total), -ENOMEM, or what a busy hash returns.
  */
 struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_conf *conf,
@@ -516,8 +536,9 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	}
 	if (!fcn_port_list_has(fcn_conf_ports(conf, key->proto), ntohs(port)))
 		return -ERANGE;
-	if (!fcn_table_admit(fn, terms->ruled ? max / 2 : max))
-		return -EDQUOT;
+	err = fcn_table_admit(fn, terms->ruled ? max / 2 : max);
+	if (err)
+		return err;
 
 	pool = fcn_table_pool(&fn->table, key, max);
 	err = PTR_ERR_OR_ZERO(pool);
@@ -547,7 +568,7 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	return 0;
 
 uncount:
-	atomic_dec(&fn->table.count);
+	fcn_table_uncount(&fn->table);
 	return err;
 }
 

@@ -182,6 +182,8 @@ static unsigned int fcn_refuse_opener(struct fcn_net *fn,
 		return fcn_refuse(fn, ct, FCN_STAT_drop_no_port);
 	case -EDQUOT:
 		return fcn_refuse(fn, ct, FCN_STAT_drop_max_mappings);
+	case -ENFILE:
+		return fcn_refuse(fn, ct, FCN_STAT_drop_max_total);
 	default:
 		return fcn_refuse(fn, ct, FCN_STAT_drop_no_memory);
 	}

@@ -97,6 +97,8 @@ bool fcn_conf_short_port(const struct fcn_conf *conf, u8 proto, __be16 port);
 const struct fcn_port_list *fcn_conf_ports(const struct fcn_conf *conf,
 					   u8 proto);
 
+u32 fcn_conf_max_total(void);
+
 void fcn_conf_init(void);
 int fcn_conf_net_init(struct fcn_net *fn);
 void fcn_conf_net_exit(struct fcn_net *fn);

@@ -39,6 +39,7 @@ struct proc_dir_entry;
 	X(sessions_ended),		\
 	X(drop_no_port),		\
 	X(drop_max_mappings),		\
+	X(drop_max_total),		\
 	X(drop_no_memory),		\
 	X(drop_no_address),		\
 	X(drop_out_conflict),		\
