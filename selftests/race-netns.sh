@@ -119,7 +119,7 @@ race() {
 	while ((round < rounds)); do
 		read -ra now <<<"${places[round / 2 % 2]}"
 		((rounds - round > 1)) || unset "now[1]"
-		if ! wait_for 120 gone "[${now[*]}]"; then
+		if ! wait_for 600 gone "[${now[*]}]"; then
 			fail "round $round: the namespaces of earlier rounds go"
 			return
 		fi
@@ -160,8 +160,8 @@ expect_is "and the first router gave it one endpoint for both, each time" "" \
 			if (port && (n != 2 || index(first, w) != 1 || first != last)) print port, n, first, last
 		}
 		$1 == "port" { check(); port = $2; n = 0; next }
-		{ if (!n++) first = $1; last = $1 }' "$TMP/asker")"
-expect "all namespaces are gone" wait_for 120 gone "[0-9]"
+		{ if (!n++) first = $0; last = $0 }' "$TMP/asker")"
+expect "all namespaces are gone" wait_for 600 gone "[0-9]"
 settled
 
 finish
