@@ -65,7 +65,7 @@ expect_is "a line says that a mapping is made" 1 "$(said "natEvent=8 netns=$inum
 expect_is "likewise of a query's" 1 "$(said "natEvent=8 netns=$inum proto=icmp int=$LAN.2:5002 ext=$W:5002\$")"
 on "$R" sh -c "echo 'del tcp $LAN.2:5001' >/proc/net/fullcone_nat/mappings"
 expect "a line says that it has gone" \
-	wait_for 10 eval "((\$(said 'natEvent=9 netns=$inum proto=tcp int=$LAN.2:5001 ext=$x1\$') == 1))"
+	wait_for 30 eval "((\$(said 'natEvent=9 netns=$inum proto=tcp int=$LAN.2:5001 ext=$x1\$') == 1))"
 expect_is "a tracepoint does, too" 1 "$(traced "mapping_free: netns=$inum proto=tcp int=$LAN.2:5001 ext=$x1\$")"
 expect_is "there are no other lines" 3 "$(said "natEvent=[0-9]+ netns=$inum ")"
 must_knob log 0
@@ -84,9 +84,10 @@ expect "the log has one line a second at most ($lines)" \
 expect_is "a tracepoint tells of each" 1000 "$(traced "mapping_refuse: netns=$inum proto=udp int=$LAN.3:[0-9]+ limit=drop_no_port\$")"
 must_knob ports 1024-65535
 must_knob max_mappings 1
+sleep 1.1	# a line a second
 listen
 probe "$X3" udp 4000 $A:3000 >/dev/null &
-expect "another limit has another number" wait_for 10 eval "((\$(said 'natEvent=13 drop_max_mappings: ') == 1))"
+expect "another limit has another number" wait_for 30 eval "((\$(said 'natEvent=13 drop_max_mappings: ') == 1))"
 wait $!
 
 finish
