@@ -34,6 +34,13 @@
  */
 #define FCN_PORT_TRIES	64
 
+/* which ports */
+enum fcn_parity {
+	FCN_EVEN,
+	FCN_ODD,
+	FCN_ANY,
+};
+
 struct fcn_chunk {
 	DECLARE_BITMAP(used, FCN_CHUNK_PORTS);
 	struct fcn_mapping __rcu *owner[FCN_CHUNK_PORTS];
@@ -246,7 +253,7 @@ static bool fcn_port_used(const struct fcn_pool *pool, u16 port)
 
 /* The first free bit at or above @bit that is even or odd, else no bit at all. */
 static u32 fcn_chunk_next_free(const struct fcn_chunk *chunk, u32 bit,
-			       u32 parity)
+			       enum fcn_parity parity)
 {
 	const unsigned long mask = (~0UL / 3) << parity;
 	unsigned long free;
@@ -263,7 +270,7 @@ static u32 fcn_chunk_next_free(const struct fcn_chunk *chunk, u32 bit,
  * one chunk, the summary of all, and one chunk more.
  */
 static int fcn_port_next_of(const struct fcn_pool *pool, u32 first, u32 last,
-			    u32 parity)
+			    enum fcn_parity parity)
 {
 	u32 i = first >> FCN_CHUNK_BITS, bit = first & (FCN_CHUNK_PORTS - 1);
 	const struct fcn_chunk *chunk;
@@ -434,16 +441,16 @@ bool fcn_port_is_routers(const struct fcn_pool *pool,
 /* A free port of this parity that the router does not use itself, or -1. */
 static int fcn_port_search(const struct fcn_pool *pool,
 			   const struct fcn_port_wish *wish,
-			   enum fcn_parity parity, u32 total)
+			   enum fcn_parity parity, u32 total, int tries)
 {
-	int port = fcn_port_random(pool, wish, parity, total), tries;
+	int port = fcn_port_random(pool, wish, parity, total), n;
 
-	for (tries = 0; port >= 0 && tries < FCN_PORT_TRIES; tries++) {
+	for (n = 0; port >= 0 && n < tries; n++) {
 		if (!fcn_port_is_routers(pool, wish, port))
 			return port;
 
 		/* go on from there; then, should it be a long run, elsewhere */
-		if (tries < FCN_PORT_TRIES / 2)
+		if (n < tries / 2)
 			port = fcn_port_round(pool, wish, parity, port + 1);
 		else
 			port = fcn_port_random(pool, wish, parity, total);
@@ -483,7 +490,7 @@ static u32 fcn_wish_keep_class(struct fcn_port_wish *wish)
 int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish)
 {
 	const u16 want = wish->port;
-	int port = -1;
+	int tries = FCN_PORT_TRIES, port = -1;
 	u32 total;
 
 	lockdep_assert_held(&pool->lock);
@@ -497,10 +504,12 @@ int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish)
 				   fcn_wish_total(wish);
 	if (!total)
 		return -ENOSPC;
-	if (wish->keep_parity)
-		port = fcn_port_search(pool, wish, want & 1, total);
+	if (wish->keep_parity) {
+		tries /= 2;
+		port = fcn_port_search(pool, wish, want & 1, total, tries);
+	}
 	if (port < 0)
-		port = fcn_port_search(pool, wish, FCN_ANY, total);
+		port = fcn_port_search(pool, wish, FCN_ANY, total, tries);
 	return port < 0 ? -ENOSPC : port;
 }
 

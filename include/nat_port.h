@@ -97,13 +97,6 @@ struct fcn_pools {
 	u32			count;
 };
 
-/* which ports */
-enum fcn_parity {
-	FCN_EVEN,
-	FCN_ODD,
-	FCN_ANY,
-};
-
 /**
  * struct fcn_port_wish - what a new mapping asks of the allocator
  * @net:	namespace whose sockets and reserved ports are left alone
