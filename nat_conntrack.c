@@ -71,6 +71,26 @@ static __be16 fcn_tuple_dst(const struct nf_conntrack_tuple *tuple)
 	return tuple->dst.u.all;
 }
 
+/* What the mapping of an end of an entry is found by. */
+static void fcn_ct_end_key(const struct fcn_conf *conf,
+			   const struct nf_conn *ct,
+			   const struct nf_conntrack_man *inside,
+			   const struct nf_conntrack_man *peer,
+			   const union nf_inet_addr *ext, struct fcn_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	key->addr = inside->u3;
+	key->ext = *ext;
+	key->port = inside->u.all;
+	key->zone = fcn_ct_zone_id(ct);
+	key->family = nf_ct_l3num(ct);
+	key->proto = nf_ct_protonum(ct);
+	if (unlikely(fcn_conf_per_peer(conf, key->proto))) {
+		key->peer = peer->u3;
+		key->peer_port = peer->u.all;
+	}
+}
+
 /**
  * fcn_ct_key - what the mapping of an entry's opener is found by
  * @conf:	knobs of its namespace
@@ -81,21 +101,8 @@ static __be16 fcn_tuple_dst(const struct nf_conntrack_tuple *tuple)
 void fcn_ct_key(const struct fcn_conf *conf, const struct nf_conn *ct,
 		const union nf_inet_addr *ext, struct fcn_key *key)
 {
-	const struct nf_conntrack_tuple *tuple;
-
-	tuple = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
-	memset(key, 0, sizeof(*key));
-	key->addr = tuple->src.u3;
-	key->ext = *ext;
-	key->port = tuple->src.u.all;
-	key->zone = fcn_ct_zone_id(ct);
-	key->family = nf_ct_l3num(ct);
-	key->proto = nf_ct_protonum(ct);
-	if (unlikely(fcn_conf_per_peer(conf, key->proto))) {
-		tuple = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-		key->peer = tuple->src.u3;
-		key->peer_port = tuple->src.u.all;
-	}
+	fcn_ct_end_key(conf, ct, &fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL)->src,
+		       &fcn_ct_tuple(ct, IP_CT_DIR_REPLY)->src, ext, key);
 }
 
 /* Applying a decision. */
@@ -668,13 +675,7 @@ static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 	    !fcn_conf_inside(sweep->conf, end->inside->u3.ip) ||
 	    __ip_dev_find(sweep->fn->net, end->inside->u3.ip, false))
 		return;
-	fcn_ct_key(sweep->conf, ct, end->ext, &key);
-	key.addr = end->inside->u3;
-	key.port = end->inside->u.all;
-	if (fcn_conf_per_peer(sweep->conf, key.proto)) {
-		key.peer = end->peer->u3;
-		key.peer_port = end->peer->u.all;
-	}
+	fcn_ct_end_key(sweep->conf, ct, end->inside, end->peer, end->ext, &key);
 	fcn_mapping_adopt(sweep->fn, &key, end->port, &terms,
 			  end->closed || terms.ruled);
 	if (end->closed || terms.filter == FCN_EIF)

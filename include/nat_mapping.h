@@ -27,7 +27,8 @@ struct fcn_net;
  * @family:	NFPROTO_*
  * @proto:	IPPROTO_*
  * @peer:	whom alone it is for, network order; zero if it is for all
- *		(endpoint-independent mapping, RFC 4787, REQ-1)
+ *		(endpoint-independent mapping, RFC 4787, REQ-1).  The last,
+ *		as only a mapping that has it pays for hashing it
  */
 struct fcn_key {
 	union nf_inet_addr	addr;
