@@ -124,6 +124,20 @@ void fcn_log_free(const struct fcn_net *fn, const struct fcn_mapping *m)
 	fcn_log_mapping(fn, m, FCN_EVENT_BIB_DELETE);
 }
 
+/* What a limit is to a collector; 0, which is reserved, if it is nothing. */
+static u32 fcn_limit_event(enum fcn_stat limit)
+{
+	switch (limit) {
+	case FCN_STAT_drop_no_port:
+		return FCN_EVENT_PORTS_EXHAUSTED;
+	case FCN_STAT_drop_max_mappings:
+	case FCN_STAT_drop_max_total:
+		return FCN_EVENT_QUOTA_EXCEEDED;
+	default:
+		return 0;
+	}
+}
+
 /**
  * fcn_log_refuse - a limit refuses a new flow
  * @fn:		namespace
@@ -134,13 +148,9 @@ void fcn_log_refuse(const struct fcn_net *fn, const struct nf_conn *ct,
 		    enum fcn_stat limit)
 {
 	static DEFINE_RATELIMIT_STATE(once_a_second, HZ, 1);
-	const char *name = fcn_stat_names[limit];
 
-	trace_mapping_refuse(fn->net, ct, name);
-	if (!__ratelimit(&once_a_second))
-		return;
-	pr_warn("natEvent=%u %s: new flows are refused, see /proc/net/fullcone_nat/status\n",
-		limit == FCN_STAT_drop_no_port ? FCN_EVENT_PORTS_EXHAUSTED :
-						 FCN_EVENT_QUOTA_EXCEEDED,
-		name);
+	trace_mapping_refuse(fn->net, ct, fcn_stat_names[limit]);
+	if (__ratelimit(&once_a_second))
+		pr_warn("natEvent=%u %s: new flows are refused, see /proc/net/fullcone_nat/status\n",
+			fcn_limit_event(limit), fcn_stat_names[limit]);
 }
