@@ -406,8 +406,9 @@ void __init fcn_conf_init(void)
 	if (!fcn_boot_conf.max_mappings)
 		fcn_boot_conf.max_mappings = fcn_conf_defaults.max_mappings;
 	if (!fcn_max_total)
-		fcn_max_total = 4 * max(fcn_conf_defaults.max_mappings,
-					fcn_boot_conf.max_mappings);
+		fcn_max_total = min_t(u64, U32_MAX,
+				      4ULL * max(fcn_conf_defaults.max_mappings,
+						 fcn_boot_conf.max_mappings));
 }
 
 int fcn_conf_net_init(struct fcn_net *fn)
