@@ -373,24 +373,19 @@ static int fcn_parse_guarded(const struct fcn_knob *knob,
 
 /* The table. */
 
-#define FCN_NUMBER(knob, member, low, high)				\
+#define FCN_U32(knob, what, member, low, high)				\
 	{								\
 		.name	= #knob,					\
-		.parse	= fcn_parse_u32,				\
+		.parse	= fcn_parse_##what,				\
 		.print	= fcn_print_u32,				\
 		.offset	= offsetof(struct fcn_conf, member),		\
 		.min	= low,						\
 		.max	= high,						\
 	}
+#define FCN_NUMBER(knob, member, low, high)				\
+	FCN_U32(knob, u32, member, low, high)
 #define FCN_GUARDED(knob, low, high)					\
-	{								\
-		.name	= #knob,					\
-		.parse	= fcn_parse_guarded,				\
-		.print	= fcn_print_u32,				\
-		.offset	= offsetof(struct fcn_conf, knob),		\
-		.min	= low,						\
-		.max	= high,						\
-	}
+	FCN_U32(knob, guarded, knob, low, high)
 #define FCN_SWITCH(knob)	FCN_NUMBER(knob, knob, 0, 1)
 #define FCN_WORD(knob, member, list)					\
 	{								\
