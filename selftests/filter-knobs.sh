@@ -59,14 +59,15 @@ must_knob filter_udp apdf
 masquerade nft
 flush_state
 ((++port))
-endpoint before "$X1" udp $port $A:3000
+# nobody is there at 3009, whose port is for a probe
+PROBE_TIMEOUT=2 endpoint before "$X1" udp $port $B:3000 $A:3009
 e=$(mapped before)
 masquerade_off nft
 fullcone_on
 expect "the flow is adopted" wait_for 15 state_of udp "$LAN.2:$port"
 comes_in "a stranger, to an adopted mapping," no "$STRANGER" udp $((port + 2000)) "$e"
 on "$R" conntrack -D -p udp -s $LAN.2 --sport $port >/dev/null 2>&1
-comes_in "the peer, when conntrack has forgotten the session," yes "$SRV" udp $A:3000 "$e"
+comes_in "the peer, when conntrack has forgotten the session," yes "$SRV" udp $A:3009 "$e"
 stop before
 
 finish
