@@ -95,7 +95,8 @@ static void fcn_log_mapping(const struct fcn_net *fn,
  * @fn:		namespace
  * @m:		the mapping
  *
- * This and its sisters are called under rcu_read_lock().
+ * This and its sisters are called under rcu_read_lock(), adoption's under a
+ * conntrack bucket lock, too: nothing here asks conntrack.
  */
 void fcn_log_create(const struct fcn_net *fn, const struct fcn_mapping *m)
 {
