@@ -12,23 +12,16 @@ home_network
 fullcone_on
 reflectors
 
-id() {
-	local e
-
-	e=$(PROBE_TIMEOUT=${wait:-} probe "$1" icmp "$2" $A)
-	echo "${e##*:}"
-}
-
 must_knob ports 4000-4003
-expect_is "an id that no port may have is kept" 80 "$(id "$X1" 80)"
-expect_is "the highest, too" 65535 "$(id "$X1" 65535)"
+expect_is "an id that no port may have is kept" 80 "$(external_port "$X1" icmp 80 $A)"
+expect_is "the highest, too" 65535 "$(external_port "$X1" icmp 65535 $A)"
 
 flush_state
 must_knob icmp_ids 7000-7001,7010
-seen=$(id "$X1" 7000; id "$X1" 5; id "$X2" 5)
+seen=$(external_port "$X1" icmp 7000 $A; external_port "$X1" icmp 5 $A; external_port "$X2" icmp 5 $A)
 expect_is "the id of the list is kept" 7000 "${seen%%$'\n'*}"
 expect_is "others get one of the list" "7000 7001 7010" "$(sort -n <<<"$seen" | xargs)"
-expect_is "when they are used up, there is none" none "$(wait=2 id "$X2" 6)"
+expect_is "when they are used up, there is none" none "$(PROBE_TIMEOUT=2 external_port "$X2" icmp 6 $A)"
 expect_is "the list does not concern ports" "$W:4000" "$(probe "$X1" udp 4000 $A:3000)"
 
 finish

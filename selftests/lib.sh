@@ -512,6 +512,14 @@ probe() {
 	fi
 }
 
+# external_port NS PROTO PORT DST: of what probe prints only the port or id
+external_port() {
+	local seen
+
+	seen=$(probe "$@")
+	echo "${seen##*:}"
+}
+
 # endpoint NAME NS PROTO PORT [DST...]: as probe, but the socket stays and
 # answers whoever comes; $TMP/NAME has first the answers, then "ready", then a
 # line "from ADDR:PORT text" for each datagram or connection.
