@@ -15,6 +15,7 @@
 #include <linux/string.h>
 
 #include "nat_conf.h"
+#include "nat_host.h"
 #include "nat_knob.h"
 
 #define FCN_WEEK	(7 * 24 * 3600)
@@ -457,5 +458,9 @@ const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
 		FCN_NUMBER(port_holddown_max, port_holddown_max, 0, FCN_PORTS),
 	[FCN_KNOB_MAX_MAPPINGS]		=
 		FCN_GUARDED(max_mappings, 1, INT_MAX),
+	[FCN_KNOB_HOST_MAX_MAPPINGS]	=
+		FCN_NUMBER(host_max_mappings, host_max_mappings, 0, INT_MAX),
+	[FCN_KNOB_HOST_MAX_RATE]	=
+		FCN_NUMBER(host_max_rate, host_max_rate, 0, FCN_RATE_MAX),
 	[FCN_KNOB_LOG]			= FCN_GUARDED(log, 0, 1),
 };

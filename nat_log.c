@@ -133,6 +133,8 @@ static u32 fcn_limit_event(enum fcn_stat limit)
 		return FCN_EVENT_PORTS_EXHAUSTED;
 	case FCN_STAT_drop_max_mappings:
 	case FCN_STAT_drop_max_total:
+	case FCN_STAT_drop_host_max_mappings:
+	case FCN_STAT_drop_host_max_rate:
 		return FCN_EVENT_QUOTA_EXCEEDED;
 	default:
 		return 0;

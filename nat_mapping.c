@@ -97,8 +97,13 @@ int fcn_table_init(struct fcn_table *table)
 	err = fcn_peers_init(&table->peers);
 	if (err)
 		goto exit_pools;
+	err = fcn_hosts_init(&table->hosts);
+	if (err)
+		goto exit_peers;
 	return 0;
 
+exit_peers:
+	fcn_peers_exit(&table->peers);
 exit_pools:
 	fcn_pools_exit(&table->pools);
 destroy_inside:
@@ -123,6 +128,7 @@ void fcn_table_exit(struct fcn_table *table)
 {
 	fcn_mapping_walk(table, fcn_mapping_drop, NULL);
 	fcn_pools_trim(&table->pools);
+	fcn_hosts_exit(&table->hosts);
 	fcn_peers_exit(&table->peers);
 	fcn_pools_exit(&table->pools);
 	rhashtable_destroy(&table->inside);
@@ -222,11 +228,32 @@ bool fcn_mapping_accepts(const struct fcn_mapping *m)
 	return READ_ONCE(m->life.state) == FCN_ACTIVE;
 }
 
-/* Pool lock held: makes the mapping active; false if it is past that. */
-static bool fcn_mapping_revive(struct fcn_mapping *m)
+/* Pool lock held: it counts against its host's quota; false if that is used up. */
+static bool fcn_mapping_charge(struct fcn_mapping *m, u32 host_max)
 {
 	lockdep_assert_held(&m->pool->lock);
-	if (m->life.state >= FCN_DYING)
+	if (m->host && !m->charged)
+		m->charged = fcn_host_charge(m->host, host_max);
+	return m->charged || !m->host;
+}
+
+/* Pool lock held: it counts no more. */
+static void fcn_mapping_discharge(struct fcn_mapping *m)
+{
+	lockdep_assert_held(&m->pool->lock);
+	if (m->charged)
+		fcn_host_discharge(m->host);
+	m->charged = false;
+}
+
+/*
+ * Pool lock held: makes the mapping active; false if it is past that, or one
+ * too many for its host.
+ */
+static bool fcn_mapping_revive(struct fcn_mapping *m, u32 host_max)
+{
+	lockdep_assert_held(&m->pool->lock);
+	if (m->life.state >= FCN_DYING || !fcn_mapping_charge(m, host_max))
 		return false;
 	WRITE_ONCE(m->life.closed, false);
 	WRITE_ONCE(m->life.state, FCN_ACTIVE);
@@ -248,7 +275,8 @@ void fcn_mapping_push(struct fcn_mapping *m, u32 deadline)
 }
 
 /* Pushes the deadline and makes sure that the mapping accepts. */
-static bool fcn_mapping_refresh(struct fcn_mapping *m, u32 deadline)
+static bool fcn_mapping_refresh(struct fcn_mapping *m, u32 deadline,
+				u32 host_max)
 {
 	bool alive;
 
@@ -258,7 +286,7 @@ static bool fcn_mapping_refresh(struct fcn_mapping *m, u32 deadline)
 		return true;
 
 	spin_lock_bh(&m->pool->lock);
-	alive = fcn_mapping_revive(m);
+	alive = fcn_mapping_revive(m, host_max);
 	spin_unlock_bh(&m->pool->lock);
 	return alive;
 }
@@ -266,7 +294,7 @@ static bool fcn_mapping_refresh(struct fcn_mapping *m, u32 deadline)
 static struct fcn_mapping *
 fcn_mapping_alloc(struct fcn_table *table, const struct fcn_key *key,
 		  struct fcn_pool *pool, const struct fcn_terms *terms,
-		  u32 deadline)
+		  struct fcn_host *host, u32 deadline)
 {
 	struct fcn_mapping *m;
 
@@ -277,6 +305,8 @@ fcn_mapping_alloc(struct fcn_table *table, const struct fcn_key *key,
 	m->table = table;
 	m->pool = pool;
 	m->terms = *terms;
+	m->host = host;
+	m->charged = !!host;
 	m->ruled = terms->ruled;
 	m->filter = terms->filter;
 	m->created = (u32)ktime_get_seconds();
@@ -323,17 +353,26 @@ static void fcn_mapping_free_rcu(struct rcu_head *head)
 	kmem_cache_free(fcn_mapping_cache, m);
 }
 
+/* It is in no index any more.  The table may go before what RCU still holds. */
+static void fcn_mapping_discard(struct fcn_mapping *m)
+{
+	if (m->host)
+		fcn_host_leave(m->host, m->charged);
+	call_rcu(&m->rcu, fcn_mapping_free_rcu);
+}
+
 /*
  * Looks again under the pool lock, chooses a port, and publishes the mapping.
  * Returns the mapping that counts, the new one or the one another CPU made.
  */
 static struct fcn_mapping *
-fcn_mapping_publish(struct fcn_net *fn, struct fcn_mapping *m,
-		    struct fcn_port_wish *wish)
+fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
+		    struct fcn_mapping *m, struct fcn_port_wish *wish)
 {
 	struct fcn_pool *pool = m->pool;
 	struct fcn_mapping *old;
 	int port, err;
+	bool alive;
 
 	spin_lock_bh(&pool->lock);
 	if (pool->dead) {
@@ -344,17 +383,17 @@ fcn_mapping_publish(struct fcn_net *fn, struct fcn_mapping *m,
 	if (old) {
 		/* in the hash, so not dying */
 		fcn_mapping_push(old, m->life.pushed);
-		fcn_mapping_revive(old);
+		fcn_mapping_discard(m);
+		alive = fcn_mapping_revive(old, conf->host_max_mappings);
 		spin_unlock_bh(&pool->lock);
-		call_rcu(&m->rcu, fcn_mapping_free_rcu);
-		return old;
+		return alive ? old : ERR_PTR(-EMFILE);
 	}
 	port = fcn_port_choose(pool, wish);
 	err = port < 0 ? port : fcn_mapping_insert(m, port);
 unlock:
 	spin_unlock_bh(&pool->lock);
 	if (err) {
-		call_rcu(&m->rcu, fcn_mapping_free_rcu);
+		fcn_mapping_discard(m);
 		return ERR_PTR(err);
 	}
 	fcn_stat_inc(fn, FCN_STAT_mappings_created);
@@ -414,24 +453,34 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 	};
 	struct fcn_mapping *m;
 	struct fcn_pool *pool;
+	struct fcn_host *host;
 	int err;
 
 	err = fcn_table_admit(fn, conf->max_mappings);
 	if (err)
 		return ERR_PTR(err);
 
+	host = fcn_host_join(&fn->table.hosts, conf, key, false);
+	err = PTR_ERR_OR_ZERO(host);
+	if (err)
+		goto uncount;
 	pool = fcn_table_pool(&fn->table, key, conf->max_mappings);
-	if (IS_ERR(pool)) {
-		fcn_table_uncount(&fn->table);
-		return ERR_CAST(pool);
-	}
-	m = fcn_mapping_alloc(&fn->table, key, pool, terms, deadline);
+	err = PTR_ERR_OR_ZERO(pool);
+	if (err)
+		goto leave;
+	m = fcn_mapping_alloc(&fn->table, key, pool, terms, host, deadline);
 	if (!m) {
-		fcn_table_uncount(&fn->table);
-		return ERR_PTR(-ENOMEM);
+		err = -ENOMEM;
+		goto leave;
 	}
+	return fcn_mapping_publish(fn, conf, m, &wish);
 
-	return fcn_mapping_publish(fn, m, &wish);
+leave:
+	if (host)
+		fcn_host_leave(host, true);
+uncount:
+	fcn_table_uncount(&fn->table);
+	return ERR_PTR(err);
 }
 
 /**
@@ -446,7 +495,8 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
  * mapping that was draining or held down is active again.
  *
  * Return: the mapping, or ERR_PTR() of -ENOSPC (no free port), -EDQUOT
- * (max_mappings), -ENFILE (max_total), -ENOMEM, or what a busy hash returns.
+ * (max_mappings), -ENFILE (max_total), -EMFILE (host_max_mappings), -ETIME
+ * (host_max_rate), -ENOMEM, or what a busy hash returns.
  */
 struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_conf *conf,
@@ -456,7 +506,8 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 {
 	struct fcn_mapping *m = fcn_mapping_find(&fn->table, key);
 
-	if (likely(m) && fcn_mapping_refresh(m, deadline))
+	if (likely(m) &&
+	    fcn_mapping_refresh(m, deadline, conf->host_max_mappings))
 		return m;
 	m = fcn_mapping_create(fn, conf, key, terms, deadline);
 	/* its pool was empty and is just being removed: make a new one */
@@ -489,11 +540,13 @@ void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms)
 /**
  * fcn_mapping_resume - its sessions make a mapping active again
  * @m:		the mapping, not dying
+ *
+ * No quota is asked: they are there.
  */
 void fcn_mapping_resume(struct fcn_mapping *m)
 {
 	spin_lock_bh(&m->pool->lock);
-	fcn_mapping_revive(m);
+	fcn_mapping_revive(m, 0);
 	spin_unlock_bh(&m->pool->lock);
 }
 
@@ -526,6 +579,7 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	u32 max = conf->max_mappings;
 	struct fcn_mapping *m;
 	struct fcn_pool *pool;
+	struct fcn_host *host;
 	int err;
 
 	m = fcn_mapping_find(&fn->table, key);
@@ -547,11 +601,15 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	err = -EADDRINUSE;
 	if (fcn_port_is_routers(pool, &wish, ntohs(port)))
 		goto uncount;
-	err = -ENOMEM;
-	m = fcn_mapping_alloc(&fn->table, key, pool, terms, 0);
-	if (!m)
+	host = fcn_host_join(&fn->table.hosts, conf, key, true);
+	err = PTR_ERR_OR_ZERO(host);
+	if (err)
 		goto uncount;
-
+	m = fcn_mapping_alloc(&fn->table, key, pool, terms, host, 0);
+	if (!m) {
+		err = -ENOMEM;
+		goto leave;
+	}
 	if (closed) {
 		m->life.closed = true;
 		m->life.state = FCN_DRAINING;
@@ -560,13 +618,16 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	err = pool->dead ? -EAGAIN : fcn_mapping_insert(m, ntohs(port));
 	spin_unlock_bh(&pool->lock);
 	if (err) {
-		call_rcu(&m->rcu, fcn_mapping_free_rcu);
+		fcn_mapping_discard(m);
 		return err;
 	}
 	fcn_stat_inc(fn, FCN_STAT_mappings_adopted);
 	fcn_log_create(fn, m);
 	return 0;
 
+leave:
+	if (host)
+		fcn_host_leave(host, true);
 uncount:
 	fcn_table_uncount(&fn->table);
 	return err;
@@ -592,6 +653,8 @@ bool fcn_mapping_stop(struct fcn_mapping *m, enum fcn_state state, u32 now)
 		WRITE_ONCE(m->life.state, FCN_ACTIVE);
 		stopped = false;
 	}
+	if (stopped && state == FCN_HOLDDOWN)
+		fcn_mapping_discharge(m);
 	spin_unlock_bh(&m->pool->lock);
 	return stopped;
 }
@@ -603,6 +666,7 @@ static void fcn_mapping_unlink(struct fcn_mapping *m)
 	if (m->life.state >= FCN_DYING)
 		return;
 	WRITE_ONCE(m->life.state, FCN_DYING);
+	fcn_mapping_discharge(m);
 	rhashtable_remove_fast(&m->table->inside, &m->node,
 			       fcn_inside_params);
 }
@@ -648,7 +712,7 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
 	fcn_port_release(m->pool, ntohs(m->ext_port));
 	spin_unlock_bh(&m->pool->lock);
 	fcn_log_free(container_of(m->table, struct fcn_net, table), m);
-	call_rcu(&m->rcu, fcn_mapping_free_rcu);
+	fcn_mapping_discard(m);
 	return true;
 }
 

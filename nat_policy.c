@@ -184,6 +184,10 @@ static unsigned int fcn_refuse_opener(struct fcn_net *fn,
 		return fcn_refuse(fn, ct, FCN_STAT_drop_max_mappings);
 	case -ENFILE:
 		return fcn_refuse(fn, ct, FCN_STAT_drop_max_total);
+	case -EMFILE:
+		return fcn_refuse(fn, ct, FCN_STAT_drop_host_max_mappings);
+	case -ETIME:
+		return fcn_refuse(fn, ct, FCN_STAT_drop_host_max_rate);
 	default:
 		return fcn_refuse(fn, ct, FCN_STAT_drop_no_memory);
 	}

@@ -41,6 +41,8 @@ struct fcn_net;
  * @port_holddown_max:	ports
  * @port_parity:	keep even ports even, odd ones odd
  * @max_mappings:	mappings in the namespace
+ * @host_max_mappings:	mappings of an inside host and protocol, 0: no limit
+ * @host_max_rate:	those it may make in a second, 0: no limit
  * @log:		a line in the kernel's log for each mapping
  * @wans:		names in @wan
  * @wan:		interfaces whose flows are ours
@@ -72,6 +74,8 @@ struct fcn_conf {
 	u32			port_holddown_max;
 	u32			port_parity;
 	u32			max_mappings;
+	u32			host_max_mappings;
+	u32			host_max_rate;
 	u32			log;
 
 	u32			wans;

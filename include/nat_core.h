@@ -40,6 +40,8 @@ struct proc_dir_entry;
 	X(drop_no_port),		\
 	X(drop_max_mappings),		\
 	X(drop_max_total),		\
+	X(drop_host_max_mappings),	\
+	X(drop_host_max_rate),		\
 	X(drop_no_memory),		\
 	X(drop_no_address),		\
 	X(drop_out_conflict),		\

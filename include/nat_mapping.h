@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 #include "nat_filter.h"
+#include "nat_host.h"
 #include "nat_port.h"
 #include "nat_timewait.h"
 
@@ -73,6 +74,8 @@ struct fcn_terms {
  * @pool:	owns the port; fixed at creation, outlives the mapping
  * @ext_port:	e, network order; fixed at creation
  * @terms:	fixed at creation
+ * @host:	whose quota it counts against, or NULL; fixed at creation
+ * @charged:	it does so now; written under the lock of the pool
  * @ruled:	a rule has chosen it; only ever set
  * @decided:	an outbound flow of it was decided; only ever set
  * @filter:	enum fcn_filter; see fcn_mapping_decide().  Written and read with
@@ -90,6 +93,8 @@ struct fcn_mapping {
 	struct fcn_pool		*pool;
 	__be16			ext_port;
 	struct fcn_terms	terms;
+	struct fcn_host		*host;
+	bool			charged;
 	bool			ruled;
 	bool			decided;
 	u8			filter;
@@ -105,12 +110,14 @@ struct fcn_mapping {
  * @inside:	by inside endpoint, under RCU
  * @pools:	by outside endpoint, under RCU
  * @peers:	of the mappings with a filter, under RCU
+ * @hosts:	whom quotas are kept for
  * @count:	mappings, those that wait for a grace period included
  */
 struct fcn_table {
 	struct rhashtable	inside;
 	struct fcn_pools	pools;
 	struct fcn_peers	peers;
+	struct fcn_hosts	hosts;
 	atomic_t		count;
 };
 
