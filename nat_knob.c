@@ -131,6 +131,11 @@ static const char *const fcn_filter_words[] = {
 	[FCN_ADF]	= "adf",
 	[FCN_APDF]	= "apdf",
 };
+static const char *const fcn_reject_words[] = {
+	[FCN_REJECT_HOST_UNREACH]	= "host-unreach",
+	[FCN_REJECT_ADMIN_PROHIB]	= "admin-prohib",
+	[FCN_REJECT_DROP]		= "drop",
+};
 
 /* exempt_mark */
 
@@ -462,5 +467,7 @@ const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
 		FCN_NUMBER(host_max_mappings, host_max_mappings, 0, INT_MAX),
 	[FCN_KNOB_HOST_MAX_RATE]	=
 		FCN_NUMBER(host_max_rate, host_max_rate, 0, FCN_RATE_MAX),
+	[FCN_KNOB_REJECT]		=
+		FCN_WORD(reject, reject, fcn_reject_words),
 	[FCN_KNOB_LOG]			= FCN_GUARDED(log, 0, 1),
 };

@@ -23,6 +23,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/timekeeping.h>
 #include <net/dst.h>
+#include <net/icmp.h>
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_nat.h>
@@ -41,14 +42,40 @@
 #include "nat_timewait.h"
 #include "nat_wan.h"
 
+/*
+ * Tells an inside host that its flow is refused (RFC 6888, REQ-11b; RFC 5508,
+ * REQ-8), as often as the kernel lets us.
+ */
+static void fcn_tell(const struct fcn_net *fn, const struct fcn_conf *conf,
+		     struct sk_buff *skb)
+{
+	struct flowi4 fl4 = { .daddr = ip_hdr(skb)->saddr };
+	struct rtable *rt;
+
+	if (conf->reject == FCN_REJECT_DROP)
+		return;
+	/* a hairpinned flow has got no route yet */
+	if (!skb_dst(skb)) {
+		rt = ip_route_output_key(fn->net, &fl4);
+		if (IS_ERR(rt))
+			return;
+		skb_dst_set(skb, &rt->dst);
+	}
+	icmp_send(skb, ICMP_DEST_UNREACH,
+		  conf->reject == FCN_REJECT_ADMIN_PROHIB ? ICMP_PKT_FILTERED :
+							    ICMP_HOST_UNREACH, 0);
+}
+
 /* Drops the packet of a flow that a limit refuses, and remembers which. */
-static unsigned int fcn_refuse(struct fcn_net *fn, const struct nf_conn *ct,
+static unsigned int fcn_refuse(struct fcn_net *fn, const struct fcn_conf *conf,
+			       struct sk_buff *skb, const struct nf_conn *ct,
 			       enum fcn_stat limit)
 {
 	fcn_stat_inc(fn, limit);
 	WRITE_ONCE(fn->refused_by, limit);
 	WRITE_ONCE(fn->refused, (u32)ktime_get_seconds());
 	fcn_log_refuse(fn, ct, limit);
+	fcn_tell(fn, conf, skb);
 	return NF_DROP;
 }
 
@@ -175,22 +202,33 @@ static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
 }
 
 static unsigned int fcn_refuse_opener(struct fcn_net *fn,
+				      const struct fcn_conf *conf,
+				      struct sk_buff *skb,
 				      const struct nf_conn *ct, long err)
 {
+	enum fcn_stat limit;
+
 	switch (err) {
 	case -ENOSPC:
-		return fcn_refuse(fn, ct, FCN_STAT_drop_no_port);
+		limit = FCN_STAT_drop_no_port;
+		break;
 	case -EDQUOT:
-		return fcn_refuse(fn, ct, FCN_STAT_drop_max_mappings);
+		limit = FCN_STAT_drop_max_mappings;
+		break;
 	case -ENFILE:
-		return fcn_refuse(fn, ct, FCN_STAT_drop_max_total);
+		limit = FCN_STAT_drop_max_total;
+		break;
 	case -EMFILE:
-		return fcn_refuse(fn, ct, FCN_STAT_drop_host_max_mappings);
+		limit = FCN_STAT_drop_host_max_mappings;
+		break;
 	case -ETIME:
-		return fcn_refuse(fn, ct, FCN_STAT_drop_host_max_rate);
+		limit = FCN_STAT_drop_host_max_rate;
+		break;
 	default:
-		return fcn_refuse(fn, ct, FCN_STAT_drop_no_memory);
+		limit = FCN_STAT_drop_no_memory;
+		break;
 	}
+	return fcn_refuse(fn, conf, skb, ct, limit);
 }
 
 /* The verdict on a flow whose translation has ended with @err. */
@@ -210,8 +248,8 @@ static unsigned int fcn_conclude(struct fcn_net *fn, int err,
 
 /* An outbound first packet that gets a mapping, at this external address. */
 static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
-			    struct fcn_wan *wan, struct nf_conn *ct,
-			    const union nf_inet_addr *ext,
+			    struct fcn_wan *wan, struct sk_buff *skb,
+			    struct nf_conn *ct, const union nf_inet_addr *ext,
 			    const struct fcn_terms *terms)
 {
 	const struct nf_conntrack_man *peer;
@@ -220,7 +258,7 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 
 	m = fcn_opener(fn, conf, ct, ext, terms);
 	if (IS_ERR(m))
-		return fcn_refuse_opener(fn, ct, PTR_ERR(m));
+		return fcn_refuse_opener(fn, conf, skb, ct, PTR_ERR(m));
 	fcn_mapping_decide(m, terms);
 	/* not whom the packet was sent to, if that was translated */
 	peer = &ct->tuplehash[IP_CT_DIR_REPLY].tuple.src;
@@ -247,7 +285,7 @@ static unsigned int fcn_out_plain(struct fcn_net *fn,
 	ext.ip = fcn_external_addr(fn, skb, state->out);
 	if (!ext.ip)
 		return fcn_drop(fn, FCN_STAT_drop_no_address);
-	return fcn_out(fn, conf, wan, ct, &ext, &terms);
+	return fcn_out(fn, conf, wan, skb, ct, &ext, &terms);
 }
 
 /*
@@ -323,7 +361,7 @@ static unsigned int fcn_in(struct fcn_net *fn, struct nf_conn *ct,
  * already, else the target's, and so are the terms.
  */
 static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
-				struct nf_conn *ct,
+				struct sk_buff *skb, struct nf_conn *ct,
 				const struct fcn_mapping *to, int iif)
 {
 	struct fcn_terms terms = to->terms;
@@ -336,7 +374,7 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	fcn_mapping_find_any(&fn->table, &key);
 	from = fcn_opener(fn, conf, ct, &key.ext, &terms);
 	if (IS_ERR(from))
-		return fcn_refuse_opener(fn, ct, PTR_ERR(from));
+		return fcn_refuse_opener(fn, conf, skb, ct, PTR_ERR(from));
 	fcn_filter_note(fn, conf, from, &to->key.ext, to->ext_port,
 			fcn_first_deadline(conf, ct));
 	if (!fcn_filter_admits(to, &from->key.ext, from->ext_port))
@@ -398,7 +436,7 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 		return fcn_refuse_stranger(fn, m, iif);
 	if (inside && fcn_conf_inside(conf, tuple->src.u3.ip) &&
 	    !nf_nat_initialized(ct, NF_NAT_MANIP_SRC))
-		return fcn_hairpin(fn, conf, ct, m, iif);
+		return fcn_hairpin(fn, conf, skb, ct, m, iif);
 	return fcn_in(fn, ct, m, iif);
 }
 
@@ -487,7 +525,7 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 	wan = fcn_net_wan(fn, terms.ifindex);
 	if (wan && conf->order_last)
 		fcn_wan_stat_inc(wan, FCN_WAN_LEFT);
-	return fcn_out(fn, conf, wan, ct, &ext, &terms);
+	return fcn_out(fn, conf, wan, skb, ct, &ext, &terms);
 }
 EXPORT_SYMBOL_GPL(fcn_rule_out);
 

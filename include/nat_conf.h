@@ -18,6 +18,13 @@ struct fcn_net;
 #define FCN_PREFIXES_MAX	16
 #define FCN_SHORT_PORTS_MAX	16
 
+/* what a refused inside host is told */
+enum fcn_reject {
+	FCN_REJECT_HOST_UNREACH,
+	FCN_REJECT_ADMIN_PROHIB,
+	FCN_REJECT_DROP,
+};
+
 /* bits of fcn_conf.protocols */
 #define FCN_PROTO_UDP		BIT(0)
 #define FCN_PROTO_TCP		BIT(1)
@@ -43,6 +50,7 @@ struct fcn_net;
  * @max_mappings:	mappings in the namespace
  * @host_max_mappings:	mappings of an inside host and protocol, 0: no limit
  * @host_max_rate:	those it may make in a second, 0: no limit
+ * @reject:		enum fcn_reject: what a refused inside host is told
  * @log:		a line in the kernel's log for each mapping
  * @wans:		names in @wan
  * @wan:		interfaces whose flows are ours
@@ -76,6 +84,7 @@ struct fcn_conf {
 	u32			max_mappings;
 	u32			host_max_mappings;
 	u32			host_max_rate;
+	u32			reject;
 	u32			log;
 
 	u32			wans;
