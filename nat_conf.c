@@ -241,6 +241,7 @@ FCN_PARAM(port_holddown_max, PORT_HOLDDOWN_MAX, "ports held back at most");
 FCN_PARAM(max_mappings, MAX_MAPPINGS, "mappings at most");
 FCN_PARAM(host_max_mappings, HOST_MAX_MAPPINGS, "mappings of an inside host and protocol at most, 0 for no limit");
 FCN_PARAM(host_max_rate, HOST_MAX_RATE, "those it may make in a second, 0 for no limit");
+FCN_PARAM(mapping_max_sessions, MAPPING_MAX_SESSIONS, "sessions that strangers may open on a mapping, 0 for no limit");
 FCN_PARAM(reject, REJECT, "host-unreach, admin-prohib or drop: what refused hosts are told");
 FCN_PARAM(log, LOG, "a line in the kernel's log for each mapping");
 

@@ -597,6 +597,7 @@ static void fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 {
 	fcn_life_begin(&m->life, sweep->gen);
 	WRITE_ONCE(m->life.sessions, m->life.sessions + 1);
+	m->life.strangers_next += !s->out;
 	if (fcn_is_dying(s->out) || fcn_is_dying(s->in))
 		return;
 	if (m == s->out || s->answered) {

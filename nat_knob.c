@@ -467,6 +467,9 @@ const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
 		FCN_NUMBER(host_max_mappings, host_max_mappings, 0, INT_MAX),
 	[FCN_KNOB_HOST_MAX_RATE]	=
 		FCN_NUMBER(host_max_rate, host_max_rate, 0, FCN_RATE_MAX),
+	[FCN_KNOB_MAPPING_MAX_SESSIONS]	=
+		FCN_NUMBER(mapping_max_sessions, mapping_max_sessions, 0,
+			   INT_MAX),
 	[FCN_KNOB_REJECT]		=
 		FCN_WORD(reject, reject, fcn_reject_words),
 	[FCN_KNOB_LOG]			= FCN_GUARDED(log, 0, 1),

@@ -135,6 +135,7 @@ static u32 fcn_limit_event(enum fcn_stat limit)
 	case FCN_STAT_drop_max_total:
 	case FCN_STAT_drop_host_max_mappings:
 	case FCN_STAT_drop_host_max_rate:
+	case FCN_STAT_drop_mapping_max_sessions:
 		return FCN_EVENT_QUOTA_EXCEEDED;
 	default:
 		return 0;
@@ -144,15 +145,16 @@ static u32 fcn_limit_event(enum fcn_stat limit)
 /**
  * fcn_log_refuse - a limit refuses a new flow
  * @fn:		namespace
- * @ct:		entry of the flow
+ * @proto:	IPPROTO_*
+ * @inside:	its inside endpoint
  * @limit:	the counter of that limit
  */
-void fcn_log_refuse(const struct fcn_net *fn, const struct nf_conn *ct,
-		    enum fcn_stat limit)
+void fcn_log_refuse(const struct fcn_net *fn, u8 proto,
+		    const struct nf_conntrack_man *inside, enum fcn_stat limit)
 {
 	static DEFINE_RATELIMIT_STATE(once_a_second, HZ, 1);
 
-	trace_mapping_refuse(fn->net, ct, fcn_stat_names[limit]);
+	trace_mapping_refuse(fn->net, proto, inside, fcn_stat_names[limit]);
 	if (__ratelimit(&once_a_second))
 		pr_warn("natEvent=%u %s: new flows are refused, see /proc/net/fullcone_nat/status\n",
 			fcn_limit_event(limit), fcn_stat_names[limit]);

@@ -67,15 +67,14 @@ static void fcn_tell(const struct fcn_net *fn, const struct fcn_conf *conf,
 }
 
 /* Drops the packet of a flow that a limit refuses, and remembers which. */
-static unsigned int fcn_refuse(struct fcn_net *fn, const struct fcn_conf *conf,
-			       struct sk_buff *skb, const struct nf_conn *ct,
+static unsigned int fcn_refuse(struct fcn_net *fn, u8 proto,
+			       const struct nf_conntrack_man *inside,
 			       enum fcn_stat limit)
 {
 	fcn_stat_inc(fn, limit);
 	WRITE_ONCE(fn->refused_by, limit);
 	WRITE_ONCE(fn->refused, (u32)ktime_get_seconds());
-	fcn_log_refuse(fn, ct, limit);
-	fcn_tell(fn, conf, skb);
+	fcn_log_refuse(fn, proto, inside, limit);
 	return NF_DROP;
 }
 
@@ -228,7 +227,9 @@ static unsigned int fcn_refuse_opener(struct fcn_net *fn,
 		limit = FCN_STAT_drop_no_memory;
 		break;
 	}
-	return fcn_refuse(fn, conf, skb, ct, limit);
+	fcn_tell(fn, conf, skb);
+	return fcn_refuse(fn, nf_ct_protonum(ct),
+			  &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src, limit);
 }
 
 /* The verdict on a flow whose translation has ended with @err. */
@@ -331,13 +332,38 @@ static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
 	}
 }
 
+/* One mapping has only so many sessions of strangers (RFC 6888, REQ-5). */
+static bool fcn_has_room(struct fcn_net *fn, const struct fcn_conf *conf,
+			 struct fcn_mapping *m)
+{
+	return likely(!conf->mapping_max_sessions) ||
+	       fcn_life_admit(&m->life, READ_ONCE(fn->clock.gen),
+			      conf->mapping_max_sessions);
+}
+
+static unsigned int fcn_refuse_session(struct fcn_net *fn,
+				       const struct fcn_mapping *m,
+				       struct fcn_wan *wan)
+{
+	const struct nf_conntrack_man inside = {
+		.u3	= m->key.addr,
+		.u.all	= m->key.port,
+		.l3num	= m->key.family,
+	};
+
+	if (wan)
+		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
+	return fcn_refuse(fn, m->key.proto, &inside,
+			  FCN_STAT_drop_mapping_max_sessions);
+}
+
 /*
  * A flow that a stranger opens.  What may not pass is dropped here: left alone
  * it would reach the router's own sockets, and leave an entry that blocks the
  * port for the inside host.
  */
-static unsigned int fcn_in(struct fcn_net *fn, struct nf_conn *ct,
-			   const struct fcn_mapping *m, int iif)
+static unsigned int fcn_in(struct fcn_net *fn, const struct fcn_conf *conf,
+			   struct nf_conn *ct, struct fcn_mapping *m, int iif)
 {
 	const struct nf_conntrack_man *peer;
 	struct fcn_wan *wan;
@@ -348,6 +374,8 @@ static unsigned int fcn_in(struct fcn_net *fn, struct nf_conn *ct,
 		return fcn_refuse_stranger(fn, m, iif);
 
 	wan = fcn_net_wan(fn, iif);
+	if (!fcn_has_room(fn, conf, m))
+		return fcn_refuse_session(fn, m, wan);
 	err = fcn_ct_map_in(fn, ct, m);
 	if (!err && wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN);
@@ -437,7 +465,7 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (inside && fcn_conf_inside(conf, tuple->src.u3.ip) &&
 	    !nf_nat_initialized(ct, NF_NAT_MANIP_SRC))
 		return fcn_hairpin(fn, conf, skb, ct, m, iif);
-	return fcn_in(fn, ct, m, iif);
+	return fcn_in(fn, conf, ct, m, iif);
 }
 
 /* Rules. */

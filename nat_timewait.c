@@ -225,6 +225,7 @@ void fcn_life_begin(struct fcn_life *life, u32 gen)
 	life->est_next = 0;
 	life->closing = 0;
 	life->used = 0;
+	life->strangers_next = 0;
 	life->packets_before = life->packets;
 	life->packets = 0;
 	WRITE_ONCE(life->sessions, 0);
@@ -270,6 +271,30 @@ void fcn_life_settle(struct fcn_life *life, u32 spoken)
 	if (life->est_before > life->est_now + life->closing)
 		WRITE_ONCE(life->lost, max(life->lost, life->est));
 	WRITE_ONCE(life->est, life->est_next);
+	/* what was opened before this sweep began it has seen */
+	WRITE_ONCE(life->strangers, life->strangers_next);
+	atomic_set(&life->opened[!(life->gen & 1)], 0);
+}
+
+/**
+ * fcn_life_admit - may a stranger open one more session?
+ * @life:	of the mapping
+ * @gen:	the sweep that has begun last
+ * @max:	sessions of strangers at most
+ *
+ * Conntrack does not tell when a session ends, so those that have ended count
+ * until the next sweep.  Those that were opened while a sweep was under way may
+ * count twice until then: every error is on the side of fewer sessions.
+ */
+bool fcn_life_admit(struct fcn_life *life, u32 gen, u32 max)
+{
+	u32 before = READ_ONCE(life->strangers) +
+		     atomic_read(&life->opened[!(gen & 1)]);
+
+	if (before + atomic_inc_return(&life->opened[gen & 1]) <= max)
+		return true;
+	atomic_dec(&life->opened[gen & 1]);
+	return false;
 }
 
 /**
@@ -375,7 +400,7 @@ static void fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 	st.now = (u32)ktime_get_seconds();
 	since = st.now - clock->begun;
 	WRITE_ONCE(clock->begun, st.now);
-	clock->gen++;
+	WRITE_ONCE(clock->gen, clock->gen + 1);
 
 	/* entries have lived through more than they can tell of */
 	if (clock->interval > FCN_SWEEP_MS)

@@ -50,6 +50,8 @@ enum fcn_reject {
  * @max_mappings:	mappings in the namespace
  * @host_max_mappings:	mappings of an inside host and protocol, 0: no limit
  * @host_max_rate:	those it may make in a second, 0: no limit
+ * @mapping_max_sessions: sessions that strangers may open on a mapping, 0: no
+ *			limit
  * @reject:		enum fcn_reject: what a refused inside host is told
  * @log:		a line in the kernel's log for each mapping
  * @wans:		names in @wan
@@ -84,6 +86,7 @@ struct fcn_conf {
 	u32			max_mappings;
 	u32			host_max_mappings;
 	u32			host_max_rate;
+	u32			mapping_max_sessions;
 	u32			reject;
 	u32			log;
 

@@ -42,6 +42,7 @@ struct proc_dir_entry;
 	X(drop_max_total),		\
 	X(drop_host_max_mappings),	\
 	X(drop_host_max_rate),		\
+	X(drop_mapping_max_sessions),	\
 	X(drop_no_memory),		\
 	X(drop_no_address),		\
 	X(drop_out_conflict),		\

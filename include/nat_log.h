@@ -10,9 +10,9 @@
 
 #include "nat_core.h"
 
-struct nf_conn;
+struct nf_conntrack_man;
 
-#define FCN_LIMIT_NAME	24	/* the name of a counter of refusals, with NUL */
+#define FCN_LIMIT_NAME	32	/* the name of a counter of refusals, with NUL */
 
 const char *fcn_proto_name(u8 proto);
 void fcn_log_sockaddr(void *to, u8 family, const union nf_inet_addr *addr,
@@ -20,7 +20,7 @@ void fcn_log_sockaddr(void *to, u8 family, const union nf_inet_addr *addr,
 void fcn_log_create(const struct fcn_net *fn, const struct fcn_mapping *m);
 void fcn_log_expire(const struct fcn_net *fn, const struct fcn_mapping *m);
 void fcn_log_free(const struct fcn_net *fn, const struct fcn_mapping *m);
-void fcn_log_refuse(const struct fcn_net *fn, const struct nf_conn *ct,
-		    enum fcn_stat limit);
+void fcn_log_refuse(const struct fcn_net *fn, u8 proto,
+		    const struct nf_conntrack_man *inside, enum fcn_stat limit);
 
 #endif /* _FULLCONE_NAT_LOG_H */

@@ -8,6 +8,7 @@
 #ifndef _FULLCONE_NAT_TIMEWAIT_H
 #define _FULLCONE_NAT_TIMEWAIT_H
 
+#include <linux/atomic.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
@@ -83,6 +84,8 @@ struct fcn_timeouts {
  *		deadline had passed, until its endpoint speaks; written like
  *		@state
  * @ordinary:	has spoken to other than short ports; only ever set
+ * @opened:	sessions that strangers have opened since a sweep began, of even
+ *		and of odd number; any CPU, see fcn_life_admit()
  * @gen:	sweep in which the members below were counted
  * @stopped:	sweep in which the mapping left %FCN_ACTIVE
  * @until:	end of the hold-down
@@ -91,6 +94,8 @@ struct fcn_timeouts {
  * @lost:	latest deadline of established sessions that conntrack lost
  * @sessions:	entries seen in this sweep
  * @used:	those of them that count as use
+ * @strangers:	those that strangers have opened, as of the last sweep
+ * @strangers_next: @strangers in the making
  * @est_now:	established sessions seen in this sweep
  * @est_before:	the same in the sweep before
  * @est_next:	@est in the making
@@ -107,6 +112,8 @@ struct fcn_life {
 	bool	closed;
 	bool	ordinary;
 
+	atomic_t opened[2];
+
 	u32	gen;
 	u32	stopped;
 	u32	until;
@@ -115,6 +122,8 @@ struct fcn_life {
 	u32	lost;
 	u32	sessions;
 	u32	used;
+	u32	strangers;
+	u32	strangers_next;
 	u32	est_now;
 	u32	est_before;
 	u32	est_next;
@@ -174,6 +183,7 @@ void fcn_life_begin(struct fcn_life *life, u32 gen);
 void fcn_life_note(struct fcn_life *life, enum fcn_phase phase, u32 deadline,
 		   bool moved);
 void fcn_life_settle(struct fcn_life *life, u32 spoken);
+bool fcn_life_admit(struct fcn_life *life, u32 gen, u32 max);
 u32 fcn_life_deadline(const struct fcn_life *life);
 
 /**

@@ -13,7 +13,7 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <net/net_namespace.h>
-#include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_conntrack_tuple.h>
 
 #include "nat_log.h"
 #include "nat_mapping.h"
@@ -70,12 +70,15 @@ DEFINE_EVENT(fcn_mapping_class, mapping_free,
 	TP_ARGS(net, m)
 );
 
-/* It would be one too many: by which limit, as in the file "stats". */
+/*
+ * It, or a stranger's session on it, would be one too many: by which limit, as
+ * in the file "stats".
+ */
 TRACE_EVENT(mapping_refuse,
-	TP_PROTO(const struct net *net, const struct nf_conn *ct,
-		 const char *limit),
+	TP_PROTO(const struct net *net, u8 proto,
+		 const struct nf_conntrack_man *inside, const char *limit),
 
-	TP_ARGS(net, ct, limit),
+	TP_ARGS(net, proto, inside, limit),
 
 	TP_STRUCT__entry(
 		__field(unsigned int, netns)
@@ -86,14 +89,11 @@ TRACE_EVENT(mapping_refuse,
 	),
 
 	TP_fast_assign(
-		const struct nf_conntrack_tuple *tuple =
-			&ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
-
 		__entry->netns = net->ns.inum;
-		__entry->proto = tuple->dst.protonum;
-		__entry->int_port = ntohs(tuple->src.u.all);
-		fcn_log_sockaddr(__entry->int_addr, tuple->src.l3num,
-				 &tuple->src.u3, tuple->src.u.all);
+		__entry->proto = proto;
+		__entry->int_port = ntohs(inside->u.all);
+		fcn_log_sockaddr(__entry->int_addr, inside->l3num, &inside->u3,
+				 inside->u.all);
 		strscpy(__entry->limit, limit, FCN_LIMIT_NAME);
 	),
 
