@@ -285,19 +285,28 @@ static bool fcn_ct_is_inside(const struct fcn_mapping *m,
 	       nf_inet_addr_cmp(&m->key.addr, addr);
 }
 
+/* The mapping whose port the packets of one direction are sent to, or NULL. */
+static struct fcn_mapping *fcn_ct_owner(struct fcn_table *table,
+					const struct nf_conn *ct,
+					enum ip_conntrack_dir dir)
+{
+	const struct nf_conntrack_tuple *tuple = fcn_ct_tuple(ct, dir);
+
+	return fcn_mapping_find_ext(table, nf_ct_l3num(ct), nf_ct_protonum(ct),
+				    &tuple->dst.u3, fcn_tuple_dst(tuple));
+}
+
 static struct fcn_mapping *fcn_ct_mapping_out(struct fcn_table *table,
 					      const struct nf_conn *ct)
 {
-	const struct nf_conntrack_tuple *orig, *reply;
+	const struct nf_conntrack_tuple *orig;
 	struct fcn_mapping *m;
 
 	if (!(ct->status & IPS_SRC_NAT))
 		return NULL;
 
 	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
-	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	m = fcn_mapping_find_ext(table, nf_ct_l3num(ct), nf_ct_protonum(ct),
-				 &reply->dst.u3, fcn_tuple_dst(reply));
+	m = fcn_ct_owner(table, ct, IP_CT_DIR_REPLY);
 	if (m && fcn_ct_is_inside(m, ct, &orig->src.u3, orig->src.u.all))
 		return m;
 	return NULL;
@@ -313,16 +322,14 @@ static struct fcn_mapping *fcn_ct_mapping_out(struct fcn_table *table,
 struct fcn_mapping *fcn_ct_mapping_in(struct fcn_table *table,
 				      const struct nf_conn *ct)
 {
-	const struct nf_conntrack_tuple *orig, *reply;
+	const struct nf_conntrack_tuple *reply;
 	struct fcn_mapping *m;
 
 	if (!(ct->status & IPS_DST_NAT))
 		return NULL;
 
-	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
 	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	m = fcn_mapping_find_ext(table, nf_ct_l3num(ct), nf_ct_protonum(ct),
-				 &orig->dst.u3, fcn_tuple_dst(orig));
+	m = fcn_ct_owner(table, ct, IP_CT_DIR_ORIGINAL);
 	if (m && fcn_ct_is_inside(m, ct, &reply->src.u3, reply->src.u.all))
 		return m;
 	return NULL;
@@ -661,8 +668,9 @@ struct fcn_end {
 /*
  * A flow from before we were there.  It becomes a mapping if nothing
  * contradicts; if the port is another mapping's, the flow goes on as it is, and
- * its endpoint gets another port for the next.  What may be a rule's takes
- * nothing new before the rule says so.
+ * its endpoint gets another port for the next.  If its endpoint has another port
+ * already, this one is kept from others.  What may be a rule's takes nothing new
+ * before the rule says so.
  */
 static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 				const struct nf_conn *ct,
@@ -716,6 +724,23 @@ static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 	}
 }
 
+/*
+ * An entry from before we were there may be on a port that is another's now.
+ * Nobody else gets that as long as the entry lives.
+ */
+static void fcn_sweep_bystander(struct fcn_sweep *sweep,
+				const struct nf_conn *ct)
+{
+	struct fcn_mapping *m = NULL;
+
+	if (ct->status & IPS_SRC_NAT)
+		m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_REPLY);
+	else if (ct->status & IPS_DST_NAT)
+		m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_ORIGINAL);
+	if (m)
+		m->life.named = sweep->gen;
+}
+
 /* Returns 1 for an entry that has to go, as nf_ct_iterate_cleanup() asks. */
 static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 {
@@ -732,6 +757,8 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 		fcn_sweep_adopt(sweep, ct);
 	if (fcn_ct_session(&sweep->fn->table, ct, &s))
 		end = fcn_sweep_session(sweep, ct, &s);
+	else
+		fcn_sweep_bystander(sweep, ct);
 	rcu_read_unlock();
 	return end;
 }

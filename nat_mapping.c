@@ -8,8 +8,9 @@
  *
  * Invariants:
  *  - at most one mapping for a key, at most one owner for an external port;
- *  - a mapping is in both indexes, or dying: then it only holds its port, so
- *    that its sessions can still be found and nobody else gets the port;
+ *  - a mapping is in both indexes; or it is dying, or a second one of its
+ *    endpoint from before we were there: then it only holds its port, so that
+ *    its sessions can still be found and nobody else gets the port;
  *  - everything is found under RCU; nothing outside this table keeps a
  *    pointer to a mapping past rcu_read_unlock();
  *  - creation, revival, and every change of state happen under the lock of
@@ -315,13 +316,19 @@ fcn_mapping_alloc(struct fcn_table *table, const struct fcn_key *key,
 	return m;
 }
 
+/* Pool lock held: publishes a mapping in the outside index. */
+static int fcn_mapping_insert_ext(struct fcn_mapping *m, u16 port)
+{
+	m->ext_port = htons(port);
+	return fcn_port_take(m->pool, port, m);
+}
+
 /* Pool lock held: publishes a mapping in both indexes. */
 static int fcn_mapping_insert(struct fcn_mapping *m, u16 port)
 {
 	int err;
 
-	m->ext_port = htons(port);
-	err = fcn_port_take(m->pool, port, m);
+	err = fcn_mapping_insert_ext(m, port);
 	if (err)
 		return err;
 
@@ -563,10 +570,13 @@ void fcn_mapping_resume(struct fcn_mapping *m)
  * Called by the sweep, so maybe under a conntrack bucket lock.  The deadline
  * comes from the entry, in the same sweep.
  *
+ * MASQUERADE may have given an endpoint several ports.  The first that is seen
+ * becomes its mapping; each of the others is kept for the sessions that use it.
+ *
  * What may be a rule's leaves half of the room to flows that certainly are.
  *
- * Return: 0, or a negative error when the endpoint has another mapping, the
- * port another owner, or a limit is reached.
+ * Return: 0, or a negative error when it is there already, the port has another
+ * owner, or a limit is reached.
  */
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		      __be16 port, const struct fcn_terms *terms, bool closed)
@@ -580,14 +590,16 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	struct fcn_mapping *m;
 	struct fcn_pool *pool;
 	struct fcn_host *host;
+	bool second;
 	int err;
 
 	m = fcn_mapping_find(&fn->table, key);
-	if (m) {
+	if (m && m->ext_port == port) {
 		if (!closed && READ_ONCE(m->life.closed))
 			fcn_mapping_resume(m);
 		return -EEXIST;
 	}
+	second = !!m;
 	if (!fcn_port_list_has(fcn_conf_ports(conf, key->proto), ntohs(port)))
 		return -ERANGE;
 	err = fcn_table_admit(fn, terms->ruled ? max / 2 : max);
@@ -599,7 +611,8 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	if (err)
 		goto uncount;
 	err = -EADDRINUSE;
-	if (fcn_port_is_routers(pool, &wish, ntohs(port)))
+	if (fcn_pool_owner(pool, ntohs(port)) ||
+	    fcn_port_is_routers(pool, &wish, ntohs(port)))
 		goto uncount;
 	host = fcn_host_join(&fn->table.hosts, conf, key, true);
 	err = PTR_ERR_OR_ZERO(host);
@@ -610,12 +623,14 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		err = -ENOMEM;
 		goto leave;
 	}
-	if (closed) {
+	if (closed || second) {
 		m->life.closed = true;
 		m->life.state = FCN_DRAINING;
 	}
 	spin_lock_bh(&pool->lock);
-	err = pool->dead ? -EAGAIN : fcn_mapping_insert(m, ntohs(port));
+	err = pool->dead ? -EAGAIN :
+	      second ? fcn_mapping_insert_ext(m, ntohs(port)) :
+		       fcn_mapping_insert(m, ntohs(port));
 	spin_unlock_bh(&pool->lock);
 	if (err) {
 		fcn_mapping_discard(m);

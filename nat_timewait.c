@@ -379,7 +379,8 @@ static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 	seen.due = READ_ONCE(life->closed) ||
 		   fcn_life_deadline(life) + st->slack <= st->now;
 	seen.used = life->used;
-	seen.clean = !life->sessions && life->stopped != clock->gen;
+	seen.clean = !life->sessions && life->named != clock->gen &&
+		     life->stopped != clock->gen;
 	seen.held = life->until <= st->now;
 
 	next = fcn_next_state(state, &seen);
