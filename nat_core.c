@@ -102,7 +102,8 @@ static void fcn_net_linger(struct work_struct *work)
 	struct fcn_net *fn = container_of(work, struct fcn_net, linger.work);
 
 	mutex_lock(&fn->mutex);
-	if (!fn->rules && atomic_read(&fn->table.count)) {
+	if (!fn->rules &&
+	    atomic_read(&fn->table.count) > fcn_statics_in_force(fn)) {
 		fcn_net_linger_on(fn);
 	} else {
 		fn->lingers = false;
@@ -223,7 +224,7 @@ static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 	struct fcn_net *fn = data;
 	bool wanted;
 
-	if (m->terms.named)
+	if (m->terms.named || m->fixed)
 		wanted = true;
 	else if (READ_ONCE(m->ruled))
 		wanted = fcn_net_is_up(fn, m->terms.ifindex);
@@ -233,13 +234,14 @@ static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 			   !__ip_dev_find(fn->net, m->key.ext.ip, false));
 }
 
-/* An address or a device may have gone; looking is cheaper than knowing. */
+/* An address or a device may have come or gone: looking beats knowing. */
 static void fcn_net_events(struct work_struct *work)
 {
 	struct fcn_net *fn = container_of(work, struct fcn_net, events);
 
 	mutex_lock(&fn->mutex);
 	fcn_net_end(fn, fcn_net_stale, fn);
+	fcn_statics_follow(fn);
 	mutex_unlock(&fn->mutex);
 }
 
@@ -247,7 +249,7 @@ static void fcn_net_schedule_events(struct net *net)
 {
 	struct fcn_net *fn = fcn_net(net);
 
-	if (atomic_read(&fn->table.count))
+	if (atomic_read(&fn->table.count) || READ_ONCE(fn->statics.count))
 		queue_work(system_unbound_wq, &fn->events);
 }
 
@@ -318,9 +320,10 @@ static int fcn_inetaddr_event(struct notifier_block *nb, unsigned long event,
 			      void *ptr)
 {
 	const struct in_ifaddr *ifa = ptr;
+	struct net *net = dev_net(ifa->ifa_dev->dev);
 
-	if (event == NETDEV_DOWN)
-		fcn_net_schedule_events(dev_net(ifa->ifa_dev->dev));
+	if (event == NETDEV_DOWN || READ_ONCE(fcn_net(net)->statics.count))
+		fcn_net_schedule_events(net);
 	return NOTIFY_DONE;
 }
 
@@ -340,6 +343,7 @@ static int __net_init fcn_net_init(struct net *net)
 	fn->net = net;
 	mutex_init(&fn->mutex);
 	INIT_LIST_HEAD(&fn->wans);
+	fcn_statics_init(&fn->statics);
 	INIT_WORK(&fn->events, fcn_net_events);
 	INIT_DELAYED_WORK(&fn->linger, fcn_net_linger);
 	fcn_clock_init(fn);
@@ -388,6 +392,7 @@ static void __net_exit fcn_net_exit(struct net *net)
 	cancel_work_sync(&fn->events);
 	fcn_clock_stop(fn);
 	fcn_table_exit(&fn->table);
+	fcn_statics_exit(&fn->statics);
 	fcn_wans_free(&fn->wans);
 	fcn_conf_net_exit(fn);
 	free_percpu(fn->stats);

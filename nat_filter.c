@@ -106,6 +106,12 @@ static struct fcn_peer_key fcn_peer_key(const struct fcn_mapping *m,
 	return key;
 }
 
+/* A static forward lets everybody in. */
+static enum fcn_filter fcn_filter(const struct fcn_mapping *m)
+{
+	return READ_ONCE(m->fixed) ? FCN_EIF : READ_ONCE(m->filter);
+}
+
 static struct fcn_peers *fcn_peers(const struct fcn_mapping *m)
 {
 	return &m->table->peers;
@@ -215,7 +221,7 @@ void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 		     struct fcn_mapping *m, const union nf_inet_addr *addr,
 		     __be16 port, u32 deadline)
 {
-	enum fcn_filter filter = READ_ONCE(m->filter);
+	enum fcn_filter filter = fcn_filter(m);
 	struct fcn_peer_key key;
 	int err = 0;
 
@@ -242,7 +248,7 @@ void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 void fcn_filter_refresh(struct fcn_mapping *m, const union nf_inet_addr *addr,
 			__be16 port, u32 deadline)
 {
-	enum fcn_filter filter = READ_ONCE(m->filter);
+	enum fcn_filter filter = fcn_filter(m);
 	struct fcn_peer_key key;
 
 	if (likely(filter == FCN_EIF))
@@ -264,7 +270,7 @@ void fcn_filter_refresh(struct fcn_mapping *m, const union nf_inet_addr *addr,
 bool fcn_filter_admits(const struct fcn_mapping *m,
 		       const union nf_inet_addr *addr, __be16 port)
 {
-	enum fcn_filter filter = READ_ONCE(m->filter);
+	enum fcn_filter filter = fcn_filter(m);
 	struct fcn_peer_key key;
 
 	if (likely(filter == FCN_EIF))

@@ -32,6 +32,7 @@
 #include "nat_core.h"
 #include "nat_log.h"
 #include "nat_mapping.h"
+#include "nat_static.h"
 
 /* There may be a pool for so many mappings, and always so many pools. */
 #define FCN_POOL_SHARE		16
@@ -449,6 +450,7 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 	const bool is_port = key->proto != IPPROTO_ICMP;
 	struct fcn_port_wish wish = {
 		.net		= fn->net,
+		.kept		= fcn_statics_kept(&fn->statics, key->proto),
 		.allowed	= fcn_conf_ports(conf, key->proto),
 		.first		= terms->first,
 		.last		= terms->last,
@@ -584,6 +586,7 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	const struct fcn_conf *conf = fcn_conf(fn);
 	struct fcn_port_wish wish = {
 		.net		= fn->net,
+		.kept		= fcn_statics_kept(&fn->statics, key->proto),
 		.ifindex	= terms->ifindex,
 	};
 	u32 max = conf->max_mappings;
@@ -646,6 +649,107 @@ leave:
 uncount:
 	fcn_table_uncount(&fn->table);
 	return err;
+}
+
+/* Pool lock held: one that is there takes no part in time and quotas any more. */
+static void fcn_mapping_pin(struct fcn_mapping *m)
+{
+	fcn_mapping_discharge(m);
+	WRITE_ONCE(m->fixed, true);
+	WRITE_ONCE(m->life.closed, false);
+	WRITE_ONCE(m->life.state, FCN_ACTIVE);
+}
+
+/* Pool lock held: takes the place of the mapping that the endpoint has. */
+static int fcn_mapping_supplant(struct fcn_mapping *m, struct fcn_mapping *old,
+				u16 port)
+{
+	int err = fcn_mapping_insert_ext(m, port);
+
+	if (err)
+		return err;
+	err = rhashtable_replace_fast(&m->table->inside, &old->node, &m->node,
+				      fcn_inside_params);
+	if (err) {
+		WRITE_ONCE(m->life.state, FCN_FREE);
+		fcn_port_release(m->pool, port);
+		return err;
+	}
+	WRITE_ONCE(old->life.state, FCN_DYING);
+	fcn_mapping_discharge(old);
+	return 0;
+}
+
+/**
+ * fcn_mapping_fix - make a static mapping
+ * @fn:		namespace; the caller holds its mutex
+ * @key:	inside endpoint and external address
+ * @port:	external port, network order
+ * @ifindex:	external device
+ *
+ * Under rcu_read_lock().  What the endpoint has there already becomes static,
+ * or dies if it has another port.
+ *
+ * Return: 0, -EADDRINUSE if the port is somebody else's, -EEXIST if the endpoint
+ * has another static mapping, -EDQUOT (max_mappings), -ENFILE (max_total),
+ * -ENOMEM, or what a busy hash returns.
+ */
+int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
+		    __be16 port, int ifindex)
+{
+	const struct fcn_conf *conf = fcn_conf(fn);
+	const struct fcn_terms terms = {
+		.ifindex	= ifindex,
+		.last		= FCN_PORTS - 1,
+	};
+	const struct fcn_port_wish wish = {
+		.net		= fn->net,
+		.ifindex	= ifindex,
+	};
+	struct fcn_mapping *m, *old, *owner;
+	struct fcn_pool *pool;
+	int err;
+
+	lockdep_assert_held(&fn->mutex);
+	err = fcn_table_admit(fn, conf->max_mappings);
+	if (err)
+		return err;
+	pool = fcn_table_pool(&fn->table, key, conf->max_mappings);
+	if (IS_ERR(pool)) {
+		fcn_table_uncount(&fn->table);
+		return PTR_ERR(pool);
+	}
+	m = fcn_mapping_alloc(&fn->table, key, pool, &terms, NULL, 0);
+	if (!m) {
+		fcn_table_uncount(&fn->table);
+		return -ENOMEM;
+	}
+	m->fixed = true;
+
+	spin_lock_bh(&pool->lock);
+	old = fcn_mapping_find(&fn->table, key);
+	owner = fcn_pool_owner(pool, ntohs(port));
+	if (old && old->fixed)
+		err = -EEXIST;
+	else if (owner && owner != old)
+		err = -EADDRINUSE;
+	else if (!owner && fcn_port_has_socket(pool, &wish, ntohs(port)))
+		err = -EADDRINUSE;
+	else if (owner)
+		fcn_mapping_pin(owner);
+	else if (old)
+		err = fcn_mapping_supplant(m, old, ntohs(port));
+	else
+		err = fcn_mapping_insert(m, ntohs(port));
+	spin_unlock_bh(&pool->lock);
+
+	if (err || owner) {
+		fcn_mapping_discard(m);
+		return err;
+	}
+	fcn_stat_inc(fn, FCN_STAT_mappings_created);
+	fcn_log_create(fn, m);
+	return 0;
 }
 
 /**

@@ -409,16 +409,14 @@ static bool fcn_udp_socket(struct net *net, __be32 addr, u16 port, int ifindex)
 }
 
 /**
- * fcn_port_is_routers - does the router itself want this port?
+ * fcn_port_has_socket - does the router itself use this port?
  * @pool:	the pool
  * @wish:	what is asked for; @net and @ifindex
  * @port:	host order
  *
  * Under rcu_read_lock().
- *
- * Return: true if it has a socket there, or its sysctl says so.
  */
-bool fcn_port_is_routers(const struct fcn_pool *pool,
+bool fcn_port_has_socket(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port)
 {
 	__be32 addr = pool->key.addr.ip;
@@ -428,14 +426,34 @@ bool fcn_port_is_routers(const struct fcn_pool *pool,
 
 	switch (pool->key.proto) {
 	case IPPROTO_UDP:
-		return inet_is_local_reserved_port(wish->net, port) ||
-		       fcn_udp_socket(wish->net, addr, port, wish->ifindex);
+		return fcn_udp_socket(wish->net, addr, port, wish->ifindex);
 	case IPPROTO_TCP:
-		return inet_is_local_reserved_port(wish->net, port) ||
-		       fcn_tcp_listener(wish->net, addr, port, wish->ifindex);
+		return fcn_tcp_listener(wish->net, addr, port, wish->ifindex);
 	default:
 		return false;
 	}
+}
+
+/**
+ * fcn_port_is_routers - is this port the router's to use or to keep?
+ * @pool:	the pool
+ * @wish:	what is asked for; @net, @ifindex and @kept
+ * @port:	host order
+ *
+ * Under rcu_read_lock().
+ *
+ * Return: true if it has a socket there, or keeps the port for a static
+ * forward, or its sysctl says so.
+ */
+bool fcn_port_is_routers(const struct fcn_pool *pool,
+			 const struct fcn_port_wish *wish, u16 port)
+{
+	if (pool->key.proto == IPPROTO_ICMP)
+		return false;
+	if (wish->kept && test_bit(port, wish->kept))
+		return true;
+	return inet_is_local_reserved_port(wish->net, port) ||
+	       fcn_port_has_socket(pool, wish, port);
 }
 
 /* A free port of this parity that the router does not use itself, or -1. */

@@ -127,11 +127,14 @@ static int fcn_mappings_show(struct seq_file *seq, void *v)
 		return SEQ_SKIP;
 	end = state == FCN_HOLDDOWN ? READ_ONCE(m->life.until) :
 				      fcn_life_deadline(&m->life);
+	if (READ_ONCE(m->fixed))
+		end = 0;
 	dev = dev_get_by_index_rcu(seq_file_net(seq), m->terms.ifindex);
 
 	fcn_show_ends(seq, m);
 	seq_printf(seq, " dev=%s state=%s sessions=%u expires=%u age=%u",
-		   dev ? dev->name : "-", fcn_state_names[state],
+		   dev ? dev->name : "-",
+		   READ_ONCE(m->fixed) ? "static" : fcn_state_names[state],
 		   READ_ONCE(m->life.sessions), end > now ? end - now : 0,
 		   now - m->created);
 	if (m->key.zone)
@@ -147,19 +150,13 @@ static const struct seq_operations fcn_mappings_ops = {
 	.show	= fcn_mappings_show,
 };
 
-struct fcn_victim {
-	u8			proto;
-	union nf_inet_addr	addr;
-	__be16			port;
-};
-
-static bool fcn_is_victim(const struct fcn_mapping *m, void *data)
+static bool fcn_is_of(const struct fcn_mapping *m, void *data)
 {
-	const struct fcn_victim *victim = data;
+	const struct fcn_key *inside = data;
 
-	return m->key.proto == victim->proto && m->key.port == victim->port &&
-	       m->key.family == NFPROTO_IPV4 &&
-	       m->key.addr.ip == victim->addr.ip;
+	return m->key.family == inside->family &&
+	       m->key.proto == inside->proto && m->key.port == inside->port &&
+	       nf_inet_addr_cmp(&m->key.addr, &inside->addr);
 }
 
 static bool fcn_is_anything(const struct fcn_mapping *m, void *data)
@@ -167,52 +164,107 @@ static bool fcn_is_anything(const struct fcn_mapping *m, void *data)
 	return true;
 }
 
-/* "udp 192.168.1.2:5000" */
-static int fcn_parse_victim(char *text, struct fcn_victim *victim)
+/* Splits "192.168.1.2:5000" behind the address. */
+static int fcn_parse_port(char *text, __be16 *port)
+{
+	char *number = text ? strrchr(text, ':') : NULL;
+	u16 value;
+
+	if (!number)
+		return -EINVAL;
+	*number++ = '\0';
+	if (kstrtou16(number, 10, &value))
+		return -EINVAL;
+	*port = htons(value);
+	return 0;
+}
+
+/* "udp 192.168.1.2:5000", and maybe more words, to which @text points then. */
+static int fcn_parse_inside(char **text, struct fcn_key *key)
 {
 	static const u8 protos[] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
-	char *name = strsep(&text, " "), *addr;
+	char *name = strsep(text, " "), *inside = strsep(text, " ");
 	size_t i;
-	u16 port;
 
 	for (i = 0; i < ARRAY_SIZE(protos); i++)
 		if (!strcmp(name, fcn_proto_name(protos[i])))
 			break;
-	if (i == ARRAY_SIZE(protos) || !text)
+	if (i == ARRAY_SIZE(protos) || fcn_parse_port(inside, &key->port) ||
+	    !in4_pton(inside, -1, (u8 *)&key->addr.ip, '\0', NULL))
 		return -EINVAL;
-
-	addr = strsep(&text, ":");
-	if (!text || kstrtou16(text, 10, &port) ||
-	    !in4_pton(addr, -1, (u8 *)&victim->addr.ip, '\0', NULL))
-		return -EINVAL;
-	victim->proto = protos[i];
-	victim->port = htons(port);
+	key->proto = protos[i];
+	key->family = NFPROTO_IPV4;
 	return 0;
+}
+
+/* "udp 192.168.1.2:5000 203.0.113.1:5000", or an interface for the address */
+static int fcn_parse_static(char *text, struct fcn_static *wish)
+{
+	int err = fcn_parse_inside(&text, &wish->key);
+	__be32 host = wish->key.addr.ip;
+
+	/* inbound ICMP queries are the router's */
+	if (err || wish->key.proto == IPPROTO_ICMP || !wish->key.port ||
+	    ipv4_is_zeronet(host) || ipv4_is_loopback(host) ||
+	    ipv4_is_multicast(host) || ipv4_is_lbcast(host))
+		return -EINVAL;
+	if (fcn_parse_port(text, &wish->port) || !wish->port)
+		return -EINVAL;
+	if (in4_pton(text, -1, (u8 *)&wish->addr, '\0', NULL))
+		return wish->addr ? 0 : -EINVAL;
+	if (!dev_valid_name(text))
+		return -EINVAL;
+	strscpy(wish->dev, text, sizeof(wish->dev));
+	return 0;
+}
+
+static int fcn_command_add(struct fcn_net *fn, char *text)
+{
+	struct fcn_static wish = {};
+	int err = fcn_parse_static(text, &wish);
+
+	if (err)
+		return err;
+	mutex_lock(&fn->mutex);
+	err = fcn_static_add(fn, &wish);
+	mutex_unlock(&fn->mutex);
+	return err;
+}
+
+static int fcn_command_del(struct fcn_net *fn, char *text)
+{
+	struct fcn_key inside = {};
+	u32 count;
+
+	if (fcn_parse_inside(&text, &inside) || text)
+		return -EINVAL;
+	mutex_lock(&fn->mutex);
+	count = fcn_static_del(fn, &inside);
+	count += fcn_net_end(fn, fcn_is_of, &inside);
+	mutex_unlock(&fn->mutex);
+	return count ? 0 : -ENOENT;
+}
+
+static void fcn_command_flush(struct fcn_net *fn)
+{
+	mutex_lock(&fn->mutex);
+	fcn_static_del(fn, NULL);
+	fcn_net_end(fn, fcn_is_anything, NULL);
+	mutex_unlock(&fn->mutex);
 }
 
 static int fcn_command(struct fcn_net *fn, char *text)
 {
 	char *verb = strsep(&text, " ");
-	struct fcn_victim victim = {};
-	int err = 0;
 
-	if (!strcmp(verb, "flush") && !text) {
-		mutex_lock(&fn->mutex);
-		fcn_net_end(fn, fcn_is_anything, NULL);
-		mutex_unlock(&fn->mutex);
-		return 0;
-	}
-	if (strcmp(verb, "del") || !text)
+	if (!strcmp(verb, "add") && text)
+		return fcn_command_add(fn, text);
+	if (!strcmp(verb, "del") && text)
+		return fcn_command_del(fn, text);
+	if (strcmp(verb, "flush") || text)
 		return -EINVAL;
-
-	err = fcn_parse_victim(text, &victim);
-	if (err)
-		return err;
-	mutex_lock(&fn->mutex);
-	if (!fcn_net_end(fn, fcn_is_victim, &victim))
-		err = -ENOENT;
-	mutex_unlock(&fn->mutex);
-	return err;
+	fcn_command_flush(fn);
+	return 0;
 }
 
 /* One command a write.  @buf is the kernel's copy, with a NUL behind @size. */
@@ -331,12 +383,9 @@ static int fcn_stats_show(struct seq_file *seq, void *v)
 static void fcn_status_address(struct seq_file *seq,
 			       const struct net_device *dev)
 {
-	struct in_device *in_dev = __in_dev_get_rcu(dev);
-	__be32 addr = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
+	__be32 addr = fcn_wan_addr(dev);
 
-	/* it may have come from another device */
-	if (!in_dev || !inet_confirm_addr(dev_net(dev), in_dev, 0, addr,
-					  RT_SCOPE_HOST)) {
+	if (!addr) {
 		seq_puts(seq, " address=none");
 		return;
 	}
@@ -378,7 +427,12 @@ static int fcn_status_show(struct seq_file *seq, void *v)
 	struct fcn_net *fn = fcn_net(seq_file_single_net(seq));
 	const struct fcn_conf *conf;
 	struct fcn_wan *wan;
-	u32 refused = READ_ONCE(fn->refused);
+	u32 refused = READ_ONCE(fn->refused), statics, in_force;
+
+	mutex_lock(&fn->mutex);
+	statics = fn->statics.count;
+	in_force = fcn_statics_in_force(fn);
+	mutex_unlock(&fn->mutex);
 
 	rcu_read_lock();
 	conf = fcn_conf(fn);
@@ -394,6 +448,7 @@ static int fcn_status_show(struct seq_file *seq, void *v)
 		   FCN_REFUSED_NOW ?
 		   fcn_stat_names[READ_ONCE(fn->refused_by)] : "none");
 	rcu_read_unlock();
+	seq_printf(seq, "static=%u waiting=%u\n", statics, statics - in_force);
 	return 0;
 }
 

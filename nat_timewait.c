@@ -376,8 +376,9 @@ static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 	fcn_filter_forget(m, st->now - min(st->slack, st->now));
 
 	state = READ_ONCE(life->state);
-	seen.due = READ_ONCE(life->closed) ||
-		   fcn_life_deadline(life) + st->slack <= st->now;
+	seen.due = !m->fixed &&
+		   (READ_ONCE(life->closed) ||
+		    fcn_life_deadline(life) + st->slack <= st->now);
 	seen.used = life->used;
 	seen.clean = !life->sessions && life->named != clock->gen &&
 		     life->stopped != clock->gen;

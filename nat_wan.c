@@ -6,6 +6,7 @@
  * go, the device that has such a name now, and what is counted for each.
  */
 
+#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -41,6 +42,26 @@ struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex)
 		if (READ_ONCE(wan->ifindex) == ifindex && ifindex)
 			return wan;
 	return NULL;
+}
+
+/**
+ * fcn_wan_addr - the address of an interface
+ * @dev:	its device
+ *
+ * Under rcu_read_lock().
+ *
+ * Return: network order; 0 if it has none, where the kernel would choose
+ * another device's.
+ */
+__be32 fcn_wan_addr(const struct net_device *dev)
+{
+	struct in_device *in_dev = __in_dev_get_rcu(dev);
+	__be32 addr = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
+
+	if (!in_dev || !inet_confirm_addr(dev_net(dev), in_dev, 0, addr,
+					  RT_SCOPE_HOST))
+		return 0;
+	return addr;
 }
 
 /**

@@ -13,6 +13,7 @@
 #include <net/net_namespace.h>
 
 #include "nat_mapping.h"
+#include "nat_static.h"
 #include "nat_timewait.h"
 
 struct ctl_table;
@@ -80,6 +81,7 @@ struct fcn_stats {
  *		so the hooks, have not gone
  * @ruleless:	when it went, jiffies
  * @dead:	the namespace is going; only rules are left to be put
+ * @statics:	the static forwards
  * @clock:	the worker
  * @table:	the mappings, with locks of its own
  * @events:	work: an address or a device may have gone
@@ -104,6 +106,7 @@ struct fcn_net {
 	bool				lingers;
 	unsigned long			ruleless;
 	bool				dead;
+	struct fcn_statics		statics;
 	struct fcn_clock		clock;
 
 	struct fcn_table		table;

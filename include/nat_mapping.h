@@ -76,10 +76,11 @@ struct fcn_terms {
  * @terms:	fixed at creation
  * @host:	whose quota it counts against, or NULL; fixed at creation
  * @charged:	it does so now; written under the lock of the pool
+ * @fixed:	a static forward; only ever set, under the lock of the pool
  * @ruled:	a rule has chosen it; only ever set
  * @decided:	an outbound flow of it was decided; only ever set
  * @filter:	enum fcn_filter; see fcn_mapping_decide().  Written and read with
- *		WRITE_ONCE() and READ_ONCE(), like @ruled and @decided
+ *		WRITE_ONCE() and READ_ONCE(), like the three before
  * @peers:	whom it has spoken to, if @filter wants to know; changed under
  *		the pool's lock, walked under RCU
  * @created:	seconds; fixed at creation
@@ -95,6 +96,7 @@ struct fcn_mapping {
 	struct fcn_terms	terms;
 	struct fcn_host		*host;
 	bool			charged;
+	bool			fixed;
 	bool			ruled;
 	bool			decided;
 	u8			filter;
@@ -139,6 +141,8 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_key *key,
 				    const struct fcn_terms *terms,
 				    u32 deadline);
+int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
+		    __be16 port, int ifindex);
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		      __be16 port, const struct fcn_terms *terms, bool closed);
 

@@ -100,6 +100,7 @@ struct fcn_pools {
 /**
  * struct fcn_port_wish - what a new mapping asks of the allocator
  * @net:	namespace whose sockets and reserved ports are left alone
+ * @kept:	a bit for each port that is kept for static forwards, or NULL
  * @allowed:	ports that may be handed out ...
  * @first:	... if they are not below this, host order
  * @last:	... nor above this
@@ -111,6 +112,7 @@ struct fcn_pools {
  */
 struct fcn_port_wish {
 	struct net			*net;
+	const unsigned long		*kept;
 	const struct fcn_port_list	*allowed;
 	u16				first;
 	u16				last;
@@ -134,6 +136,8 @@ void fcn_pools_trim(struct fcn_pools *pools);
 
 struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool, u16 port);
 struct fcn_mapping *fcn_pool_next(const struct fcn_pool *pool, u32 *port);
+bool fcn_port_has_socket(const struct fcn_pool *pool,
+			 const struct fcn_port_wish *wish, u16 port);
 bool fcn_port_is_routers(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port);
 int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish);

@@ -12,6 +12,7 @@
 
 struct fcn_conf;
 struct fcn_net;
+struct net_device;
 
 /* What is counted for each wan interface. */
 enum fcn_wan_stat {
@@ -47,6 +48,7 @@ struct fcn_wan {
 
 bool fcn_net_names(const struct fcn_net *fn, const char *name);
 struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex);
+__be32 fcn_wan_addr(const struct net_device *dev);
 void fcn_wans_resolve(struct fcn_net *fn);
 
 int fcn_wans_prepare(const struct fcn_net *fn, const struct fcn_conf *conf,

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Static forwards: external ports that the owner has given to inside hosts.
+ *
+ * Owns what the owner has said.  While its external address is there, each is
+ * in force as a mapping that is never due and lets everybody in; it comes back
+ * with the address, and moves along if it follows an interface.
+ *
+ * Their ports are kept from all others on every address, so that a host which
+ * is quick can't take one when a line is redialled.
+ */
+
+#include <linux/bitmap.h>
+#include <linux/inetdevice.h>
+#include <linux/mm.h>
+#include <linux/netdevice.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "nat_conf.h"
+#include "nat_core.h"
+#include "nat_static.h"
+#include "nat_wan.h"
+
+struct fcn_kept_ports {
+	struct rcu_head	rcu;
+	DECLARE_BITMAP(udp, FCN_PORTS);
+	DECLARE_BITMAP(tcp, FCN_PORTS);
+};
+
+void fcn_statics_init(struct fcn_statics *statics)
+{
+	INIT_LIST_HEAD(&statics->list);
+}
+
+/* Nobody writes any more; packets of a rule may still look at the ports. */
+void fcn_statics_exit(struct fcn_statics *statics)
+{
+	struct fcn_kept_ports *kept;
+	struct fcn_static *s, *next;
+
+	list_for_each_entry_safe(s, next, &statics->list, list)
+		kfree(s);
+	kept = rcu_replace_pointer(statics->kept, NULL, true);
+	kvfree_rcu(kept, rcu);
+}
+
+static unsigned long *fcn_kept_bits(struct fcn_kept_ports *kept, u8 proto)
+{
+	return proto == IPPROTO_UDP ? kept->udp : kept->tcp;
+}
+
+/**
+ * fcn_statics_kept - the ports that only static forwards may have
+ * @statics:	of the namespace
+ * @proto:	IPPROTO_*
+ *
+ * Under rcu_read_lock().
+ *
+ * Return: a bit for each port, or NULL if there are none.
+ */
+const unsigned long *fcn_statics_kept(const struct fcn_statics *statics,
+				      u8 proto)
+{
+	struct fcn_kept_ports *kept = rcu_dereference(statics->kept);
+
+	if (likely(!kept) || (proto != IPPROTO_UDP && proto != IPPROTO_TCP))
+		return NULL;
+	return fcn_kept_bits(kept, proto);
+}
+
+static int fcn_statics_prepare(struct fcn_net *fn)
+{
+	struct fcn_kept_ports *kept;
+
+	if (rcu_access_pointer(fn->statics.kept))
+		return 0;
+	kept = kvzalloc(sizeof(*kept), GFP_KERNEL_ACCOUNT);
+	if (!kept)
+		return -ENOMEM;
+	rcu_assign_pointer(fn->statics.kept, kept);
+	return 0;
+}
+
+/* A port is kept as long as any static forward has it. */
+static void fcn_statics_keep(struct fcn_net *fn, u8 proto, __be16 port)
+{
+	struct fcn_kept_ports *kept;
+	struct fcn_static *s;
+	bool wanted = false;
+
+	kept = rcu_dereference_protected(fn->statics.kept,
+					 lockdep_is_held(&fn->mutex));
+	list_for_each_entry(s, &fn->statics.list, list)
+		wanted |= s->key.proto == proto && s->port == port;
+	if (wanted)
+		set_bit(ntohs(port), fcn_kept_bits(kept, proto));
+	else
+		clear_bit(ntohs(port), fcn_kept_bits(kept, proto));
+}
+
+/* The external address that it should be on now, or 0.  Under RCU. */
+static __be32 fcn_static_addr(const struct fcn_net *fn,
+			      const struct fcn_static *s, int *ifindex)
+{
+	struct net_device *dev;
+	__be32 addr = s->addr;
+
+	if (*s->dev) {
+		dev = dev_get_by_name_rcu(fn->net, s->dev);
+		addr = dev && dev->flags & IFF_UP ? fcn_wan_addr(dev) : 0;
+	} else {
+		dev = __ip_dev_find(fn->net, addr, false);
+	}
+	if (!dev || !addr)
+		return 0;
+	*ifindex = dev->ifindex;
+	return addr;
+}
+
+/* Its mapping if it is in force, or NULL.  Under RCU. */
+static struct fcn_mapping *fcn_static_mapping(struct fcn_net *fn,
+					      const struct fcn_static *s)
+{
+	struct fcn_mapping *m = fcn_mapping_find(&fn->table, &s->key);
+
+	return m && m->fixed && m->ext_port == s->port ? m : NULL;
+}
+
+/*
+ * Puts it into force where its address is now, and ends it where that was.
+ * Returns 0, -EADDRNOTAVAIL when there is no address, or what
+ * fcn_mapping_fix() returns.
+ */
+static int fcn_static_establish(struct fcn_net *fn, struct fcn_static *s)
+{
+	struct fcn_mapping *m;
+	int err = 0, ifindex;
+	__be32 addr;
+
+	lockdep_assert_held(&fn->mutex);
+	rcu_read_lock();
+	addr = fcn_static_addr(fn, s, &ifindex);
+	m = fcn_static_mapping(fn, s);
+	if (!addr) {
+		err = -EADDRNOTAVAIL;
+	} else if (!m || s->key.ext.ip != addr) {
+		if (m)
+			fcn_mapping_condemn(m);
+		s->key.ext.ip = addr;
+		err = fcn_mapping_fix(fn, &s->key, s->port, ifindex);
+	}
+	rcu_read_unlock();
+	return err;
+}
+
+/**
+ * fcn_statics_follow - addresses have changed
+ * @fn:		namespace; the caller holds its mutex
+ *
+ * One that can't be put into force now waits for the next change.  Sleeps.
+ */
+void fcn_statics_follow(struct fcn_net *fn)
+{
+	struct fcn_static *s;
+
+	if (!fn->statics.count)
+		return;
+	list_for_each_entry(s, &fn->statics.list, list)
+		fcn_static_establish(fn, s);
+	fcn_clock_purge(fn);
+}
+
+/**
+ * fcn_statics_in_force - how many static forwards are in force
+ * @fn:		namespace; the caller holds its mutex
+ */
+u32 fcn_statics_in_force(struct fcn_net *fn)
+{
+	struct fcn_static *s;
+	u32 count = 0;
+
+	rcu_read_lock();
+	list_for_each_entry(s, &fn->statics.list, list)
+		count += !!fcn_static_mapping(fn, s);
+	rcu_read_unlock();
+	return count;
+}
+
+static bool fcn_static_is_of(const struct fcn_static *s,
+			     const struct fcn_key *inside)
+{
+	return s->key.proto == inside->proto && s->key.port == inside->port &&
+	       nf_inet_addr_cmp(&s->key.addr, &inside->addr);
+}
+
+/* Does what has been said already leave room for this? */
+static int fcn_static_conflict(const struct fcn_net *fn,
+			       const struct fcn_static *wish)
+{
+	const struct fcn_static *s;
+
+	list_for_each_entry(s, &fn->statics.list, list) {
+		if (strcmp(s->dev, wish->dev) || s->addr != wish->addr)
+			continue;
+		if (fcn_static_is_of(s, &wish->key))
+			return -EEXIST;
+		if (s->key.proto == wish->key.proto && s->port == wish->port)
+			return -EADDRINUSE;
+	}
+	return 0;
+}
+
+/**
+ * fcn_static_add - give an external port to an inside endpoint
+ * @fn:		namespace; the caller holds its mutex
+ * @wish:	what is wanted
+ *
+ * A mapping that the endpoint has on that address becomes static if it has this
+ * port; otherwise it ends, with its sessions.  One that follows an interface
+ * without an address waits for that.  Sleeps.
+ *
+ * Return: 0; -EINVAL if the inside address is the router's, -EADDRNOTAVAIL if
+ * the external one is not, -EADDRINUSE if another has the port, -EEXIST if the
+ * endpoint has a static port there, -EDQUOT (max_mappings), -ENFILE
+ * (max_total), -ENOMEM.  After an error everything is as it was.
+ */
+int fcn_static_add(struct fcn_net *fn, const struct fcn_static *wish)
+{
+	struct fcn_static *s;
+	int err;
+
+	lockdep_assert_held(&fn->mutex);
+	rcu_read_lock();
+	if (__ip_dev_find(fn->net, wish->key.addr.ip, false))
+		err = -EINVAL;
+	else
+		err = fcn_static_conflict(fn, wish);
+	rcu_read_unlock();
+	if (err)
+		return err;
+	if (fn->statics.count >= fcn_conf(fn)->max_mappings)
+		return -EDQUOT;
+	err = fcn_statics_prepare(fn);
+	if (err)
+		return err;
+	s = kmemdup(wish, sizeof(*wish), GFP_KERNEL_ACCOUNT);
+	if (!s)
+		return -ENOMEM;
+
+	err = fcn_static_establish(fn, s);
+	if (err && (err != -EADDRNOTAVAIL || !*s->dev)) {
+		kfree(s);
+		return err;
+	}
+	list_add_tail(&s->list, &fn->statics.list);
+	WRITE_ONCE(fn->statics.count, fn->statics.count + 1);
+	fcn_statics_keep(fn, s->key.proto, s->port);
+	fcn_clock_purge(fn);
+	return 0;
+}
+
+/**
+ * fcn_static_del - take static forwards back
+ * @fn:		namespace; the caller holds its mutex
+ * @inside:	of this endpoint, on every address; NULL for all there are
+ *
+ * Their mappings are left to the caller.
+ *
+ * Return: how many there were.
+ */
+u32 fcn_static_del(struct fcn_net *fn, const struct fcn_key *inside)
+{
+	struct fcn_static *s, *next;
+	u32 count = 0;
+
+	lockdep_assert_held(&fn->mutex);
+	list_for_each_entry_safe(s, next, &fn->statics.list, list) {
+		if (inside && !fcn_static_is_of(s, inside))
+			continue;
+		list_del(&s->list);
+		WRITE_ONCE(fn->statics.count, fn->statics.count - 1);
+		fcn_statics_keep(fn, s->key.proto, s->port);
+		kfree(s);
+		count++;
+	}
+	return count;
+}
