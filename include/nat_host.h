@@ -5,8 +5,6 @@
 #ifndef _FULLCONE_NAT_HOST_H
 #define _FULLCONE_NAT_HOST_H
 
-#include <linux/jiffies.h>
-#include <linux/limits.h>
 #include <linux/netfilter.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
@@ -15,8 +13,8 @@
 struct fcn_conf;
 struct fcn_key;
 
-/* The most mappings a second that can be reckoned with in units of 1/HZ. */
-#define FCN_RATE_MAX	(U32_MAX / HZ / 2)
+/* Mappings a second at most: a u32 holds twice as many in units of 1/HZ. */
+#define FCN_RATE_MAX	1000000
 
 /**
  * struct fcn_host_key - what a host is found by; unused bytes are zero

@@ -92,9 +92,11 @@ numbers() {
 	number tcp_prolong 0 1 1
 	number udp_refresh_inbound 0 1 1
 	number guard 0 1 1
-	number port_parity 0 1 1
 	number log 0 0 1
 	number max_mappings 1 4096 2147483647
+	number host_max_mappings 0 0 2147483647
+	number host_max_rate 0 0 1000000
+	number mapping_max_sessions 0 0 2147483647
 }
 
 texts() {
@@ -139,20 +141,10 @@ texts() {
 	good reserved_ports "5000 6000-6001" "5000,6000-6001"
 	good reserved_ports "\n" ""
 	bad reserved_ports 0 65536 3000-2000 x "$many"
-	good mapping eim
-	good mapping apdm
-	good mapping eim
-	bad mapping "\n" x "eim apdm"
-	for many in filter_udp filter_tcp; do
-		good $many adf
-		good $many apdf
-		good $many eif
-		bad $many "\n" x "eif adf"
-	done
 	good reject drop
 	good reject admin-prohib
 	good reject host-unreach
-	bad reject "\n" x
+	bad reject "\n" x host "drop drop"
 }
 
 # A value comes in one write, and not in too long a one.
@@ -174,7 +166,12 @@ commands() {
 	for text in x "del" "del udp" "del udp $LAN.2" "del udp $LAN.2:" "del udp $LAN.2:x" "del udp $LAN.2:65536" \
 		"del udp $LAN.256:5000" "del sctp $LAN.2:5000" "del udp $LAN.2:5000 x" "deludp $LAN.2:5000" \
 		"flush x" "flushx" "DEL udp $LAN.2:5000" "del  udp $LAN.2:5000\\\\0" "add" "add udp" \
-		"add udp $LAN.2:5000" "add udp $LAN.2:5000 $W" "add udp x $W:5000" "$(printf 'x%.0s' {1..5000})" \
+		"add udp $LAN.2:5000" "add udp $LAN.2:5000 $W" "add udp x $W:5000" \
+		"add udp $LAN.2:5009 $W:5009 x" "add udp $LAN.2:5009 $W:5009x" "add udp $LAN.2:0 $W:5009" \
+		"add udp $LAN.2:5009 $W:0" "add udp $LAN.2:5009 $W:65536" "add udp $LAN.2:65536 $W:5009" \
+		"add udp 0.0.0.0:5009 $W:5009" "add udp 127.0.0.1:5009 $W:5009" "add udp 224.0.0.1:5009 $W:5009" \
+		"add udp $LAN.1:5009 $W:5009" "add udp $LAN.2:5009 0.0.0.0:5009" "add udp $LAN.2:5009 a/b:5009" \
+		"add udp $LAN.2:5009 :5009" "add icmp $LAN.2:5009 $W:5009" "add $LAN.2:5009 $W:5009" "$(printf 'x%.0s' {1..5000})" \
 		"flush\nflush" "\n"; do
 		expect "the command \"${text:0:40}\" is refused" is_refused $state/mappings "$text" "$invalid"
 	done

@@ -11,6 +11,7 @@ need_module
 home_network
 fullcone_on
 reflectors
+must_knob reject drop
 
 must_knob ports 4000-4003
 expect_is "an id that no port may have is kept" 80 "$(external_port "$X1" icmp 80 $A)"

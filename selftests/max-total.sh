@@ -21,8 +21,9 @@ new_ns X4 x4
 W2=${W%.*}.99
 another_home "$R2" "$X4" "$W2"
 fullcone_on
-on "$R2" sh -c 'echo wan >/proc/sys/net/fullcone_nat/wan' || bail_out "no second router"
+on "$R2" sh -c 'cd /proc/sys/net/fullcone_nat && echo drop >reject && echo wan >wan' || bail_out "no second router"
 reflectors
+must_knob reject drop
 
 refused_by() {
 	on "$1" sed -n 's/^drop_max_total //p' /proc/net/fullcone_nat/stats

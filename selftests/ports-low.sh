@@ -11,6 +11,7 @@ need_module
 home_network
 fullcone_on
 reflectors
+must_knob reject drop
 
 between() {
 	[[ $3 =~ ^[0-9]+$ ]] && (($1 <= $3 && $3 <= $2))

@@ -11,6 +11,7 @@ need_module
 home_network
 fullcone_on
 reflectors
+must_knob reject drop
 
 is_even() {
 	[[ $1 =~ ^[0-9]*[02468]$ ]]

@@ -12,6 +12,7 @@ need_target
 home_network
 firewall nft
 reflectors
+must_knob reject drop
 for i in 2 3 4 5; do
 	ip -n "$R" addr add 203.0.113.$i/24 dev wan
 done

@@ -19,6 +19,7 @@ for i in 2 3 4 9; do
 done
 room 65536
 reflectors
+must_knob reject drop
 
 # What hosts have: "inside external protocol" each a line, without ports
 pairs() {

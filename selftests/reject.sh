@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# An inside host whose flow a limit refuses is told as `reject` says (RFC 6888,
+# REQ-11b; RFC 5508, REQ-8), as often as the kernel sends ICMP errors; nothing of the
+# packet leaves.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/pktgen-lib.sh
+. "$HERE/pktgen-lib.sh"
+
+need_pktgen
+need_module
+home_network
+room 65536
+fullcone_on
+reflectors
+must_knob ports 4000
+
+errors_sent() {
+	on "$R" nstat -asz IcmpOutDestUnreachs | sed -n 's/^IcmpOutDestUnreachs *\([0-9]*\) .*/\1/p'
+}
+
+watch outside "$SRV" eth0 dst=$A
+expect_is "X1 has the only port" $W:4000 "$(probe "$X1" udp 5000 $A:3000)"
+# the socket hears of it only if the error quotes what it has sent
+expect_is "udp: X2 is told that the host is unreachable" "icmp 3/1" "$(probe "$X2" udp 5001 $A:3999)"
+must_knob icmp_ids 4000
+probe "$X1" icmp 1 $A >/dev/null
+expect_is "a query is answered so, too" "icmp 3/1" "$(probe "$X2" icmp 2 $A)"
+expect_is "and a host that speaks to another's endpoint" "icmp 3/1" "$(probe "$X3" udp 5002 $W:4000)"
+
+# A soft error: TCP goes on trying.
+refused=$(stat_of drop_no_port)
+probe "$X1" tcp 5003 $A:3000 >/dev/null
+PROBE_TIMEOUT=60 probe "$X2" tcp 5003 $A:3000 >"$TMP/tcp" &
+expect "tcp: a connection is refused" wait_for 30 eval "((\$(stat_of drop_no_port) > $refused))"
+must_knob ports 4000-4001
+wait $!
+expect_is "tcp: it comes about as soon as there is room" $W:4001 "$(cat "$TMP/tcp")"
+
+must_knob ports 4000
+must_knob reject admin-prohib
+expect_is "admin-prohib" "icmp 3/13" "$(probe "$X3" udp 5004 $A:3999)"
+must_knob reject drop
+sent=$(errors_sent)
+expect_is "drop" none "$(PROBE_TIMEOUT=2 probe "$X3" udp 5005 $A:3999)"
+expect_is "no error was sent" "$sent" "$(errors_sent)"
+
+must_knob reject host-unreach
+refused=$(stat_of drop_no_port)
+seconds=$SECONDS
+pktgen_ports $LAN.4 20000 1000 >/dev/null
+expect_is "1,000 refusals" 1000 $(($(stat_of drop_no_port) - refused))
+sent=$(($(errors_sent) - sent))
+expect "make only as many errors as the kernel allows ($sent)" \
+	test "$sent" -ge 1 -a "$sent" -le $((8 + SECONDS - seconds))
+
+expect_is "X1's endpoint has suffered nothing" $W:4000 "$(probe "$X1" udp 5000 $A:3000)"
+expect_logged "the watcher outside sees it" outside "^udp $W:4000 > $A:3000 "
+expect_unlogged "nothing that was refused has left" outside " > $A:3999 "
+
+finish
