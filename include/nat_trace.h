@@ -18,6 +18,11 @@
 #include "nat_log.h"
 #include "nat_mapping.h"
 
+/* perf does not know the names */
+TRACE_DEFINE_ENUM(IPPROTO_UDP);
+TRACE_DEFINE_ENUM(IPPROTO_TCP);
+TRACE_DEFINE_ENUM(IPPROTO_ICMP);
+
 #define fcn_show_proto(proto)						\
 	__print_symbolic(proto, { IPPROTO_UDP, "udp" },			\
 			 { IPPROTO_TCP, "tcp" }, { IPPROTO_ICMP, "icmp" })

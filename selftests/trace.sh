@@ -13,7 +13,7 @@ reflectors
 
 tracing=/sys/kernel/tracing
 if [[ ! -d $tracing/events ]]; then
-	mount -t tracefs tracefs $tracing 2>/dev/null && at_exit umount $tracing
+	mount -t tracefs tracefs $tracing 2>/dev/null && at_exit "umount $tracing"
 fi
 [[ -d $tracing/events/fullcone_nat ]] || skip_all "needs tracefs"
 
