@@ -380,6 +380,7 @@ fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
 	struct fcn_pool *pool = m->pool;
 	struct fcn_mapping *old;
 	int port, err;
+	u32 deadline;
 	bool alive;
 
 	spin_lock_bh(&pool->lock);
@@ -390,9 +391,11 @@ fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
 	old = fcn_mapping_find(m->table, &m->key);
 	if (old) {
 		/* in the hash, so not dying */
-		fcn_mapping_push(old, m->life.pushed);
+		deadline = m->life.pushed;
 		fcn_mapping_discard(m);
 		alive = fcn_mapping_revive(old, conf->host_max_mappings);
+		if (alive)
+			fcn_mapping_push(old, deadline);
 		spin_unlock_bh(&pool->lock);
 		return alive ? old : ERR_PTR(-EMFILE);
 	}
@@ -763,12 +766,13 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
  */
 bool fcn_mapping_stop(struct fcn_mapping *m, enum fcn_state state, u32 now)
 {
-	bool stopped = true;
+	bool stopped = true, accepted;
 
 	spin_lock_bh(&m->pool->lock);
+	accepted = fcn_mapping_accepts(m);
 	WRITE_ONCE(m->life.state, state);
 	smp_mb();	/* pairs with fcn_mapping_refresh() */
-	if (READ_ONCE(m->life.pushed) > now) {
+	if (accepted && READ_ONCE(m->life.pushed) > now) {
 		WRITE_ONCE(m->life.state, FCN_ACTIVE);
 		stopped = false;
 	}

@@ -297,6 +297,14 @@ bool fcn_life_admit(struct fcn_life *life, u32 gen, u32 max)
 	return false;
 }
 
+/* Until when its sessions keep a mapping, seconds. */
+static u32 fcn_life_kept(const struct fcn_life *life)
+{
+	u32 end = max(READ_ONCE(life->hold), READ_ONCE(life->est));
+
+	return max(end, READ_ONCE(life->lost));
+}
+
 /**
  * fcn_life_deadline - until when a mapping lives
  * @life:	the account
@@ -305,11 +313,7 @@ bool fcn_life_admit(struct fcn_life *life, u32 gen, u32 max)
  */
 u32 fcn_life_deadline(const struct fcn_life *life)
 {
-	u32 end = READ_ONCE(life->pushed);
-
-	end = max(end, READ_ONCE(life->hold));
-	end = max(end, READ_ONCE(life->est));
-	return max(end, READ_ONCE(life->lost));
+	return max(READ_ONCE(life->pushed), fcn_life_kept(life));
 }
 
 /* The clock. */
@@ -367,6 +371,7 @@ static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 	struct fcn_life *life = &m->life;
 	struct fcn_evidence seen;
 	enum fcn_state state, next;
+	u32 end;
 
 	fcn_life_begin(life, clock->gen);
 	fcn_life_settle(life, st->now + 1 +
@@ -376,9 +381,11 @@ static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 	fcn_filter_forget(m, st->now - min(st->slack, st->now));
 
 	state = READ_ONCE(life->state);
-	seen.due = !m->fixed &&
-		   (READ_ONCE(life->closed) ||
-		    fcn_life_deadline(life) + st->slack <= st->now);
+	/* a packet that may revive it has done so itself */
+	end = state == FCN_ACTIVE ? fcn_life_deadline(life) :
+				    fcn_life_kept(life);
+	seen.due = !m->fixed && (READ_ONCE(life->closed) ||
+				 end + st->slack <= st->now);
 	seen.used = life->used;
 	seen.clean = !life->sessions && life->named != clock->gen &&
 		     life->stopped != clock->gen;

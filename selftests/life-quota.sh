@@ -37,6 +37,8 @@ before=$(stat_of drop_host_max_mappings)
 udp_out "$X1" $LAN.2:5000 $A:3000
 expect "the first may not come back" wait_for 30 eval "((\$(stat_of drop_host_max_mappings) == $before + 1))"
 expect_state "and stays held down" holddown udp $LAN.2:5000
+at 324
+expect_state "after the next sweeps, too" holddown udp $LAN.2:5000
 at 412
 expect_state "after 412 s the second is held down" holddown udp $LAN.2:5001
 udp_out "$X1" $LAN.2:5000 $A:3000
