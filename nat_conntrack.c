@@ -725,18 +725,16 @@ static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 }
 
 /*
- * An entry from before we were there may be on a port that is another's now.
- * Nobody else gets that as long as the entry lives.
+ * An end of an entry that is no mapping's session, maybe from before we were
+ * there, may be on a port that is another's now.  Nobody else gets that as long
+ * as the entry lives.
  */
 static void fcn_sweep_bystander(struct fcn_sweep *sweep,
-				const struct nf_conn *ct)
+				const struct nf_conn *ct,
+				enum ip_conntrack_dir dir)
 {
-	struct fcn_mapping *m = NULL;
+	struct fcn_mapping *m = fcn_ct_owner(&sweep->fn->table, ct, dir);
 
-	if (ct->status & IPS_SRC_NAT)
-		m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_REPLY);
-	else if (ct->status & IPS_DST_NAT)
-		m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_ORIGINAL);
 	if (m)
 		m->life.named = sweep->gen;
 }
@@ -757,8 +755,10 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 		fcn_sweep_adopt(sweep, ct);
 	if (fcn_ct_session(&sweep->fn->table, ct, &s))
 		end = fcn_sweep_session(sweep, ct, &s);
-	else
-		fcn_sweep_bystander(sweep, ct);
+	if (ct->status & IPS_SRC_NAT && !s.out)
+		fcn_sweep_bystander(sweep, ct, IP_CT_DIR_REPLY);
+	if (ct->status & IPS_DST_NAT && !s.in)
+		fcn_sweep_bystander(sweep, ct, IP_CT_DIR_ORIGINAL);
 	rcu_read_unlock();
 	return end;
 }

@@ -578,7 +578,7 @@ void fcn_mapping_resume(struct fcn_mapping *m)
  * MASQUERADE may have given an endpoint several ports.  The first that is seen
  * becomes its mapping; each of the others is kept for the sessions that use it.
  *
- * What may be a rule's leaves half of the room to flows that certainly are.
+ * These, and what may be a rule's, leave half of the room to others.
  *
  * Return: 0, or a negative error when it is there already, the port has another
  * owner, or a limit is reached.
@@ -608,7 +608,7 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	second = !!m;
 	if (!fcn_port_list_has(fcn_conf_ports(conf, key->proto), ntohs(port)))
 		return -ERANGE;
-	err = fcn_table_admit(fn, terms->ruled ? max / 2 : max);
+	err = fcn_table_admit(fn, terms->ruled || second ? max / 2 : max);
 	if (err)
 		return err;
 
