@@ -26,6 +26,9 @@
 /* How long the hooks stay at least when the last rule has gone. */
 #define FCN_LINGER	(10 * HZ)
 
+/* When a static forward is tried again whose port was taken. */
+#define FCN_RETRY	(5 * HZ)
+
 static unsigned int fcn_net_id __read_mostly;
 
 /* The state of a namespace: there from its birth to its end. */
@@ -224,7 +227,9 @@ static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 	struct fcn_net *fn = data;
 	bool wanted;
 
-	if (m->terms.named || m->fixed)
+	if (m->fixed)
+		wanted = dev_get_by_index_rcu(fn->net, m->terms.ifindex);
+	else if (m->terms.named)
 		wanted = true;
 	else if (READ_ONCE(m->ruled))
 		wanted = fcn_net_is_up(fn, m->terms.ifindex);
@@ -237,12 +242,15 @@ static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 /* An address or a device may have come or gone: looking beats knowing. */
 static void fcn_net_events(struct work_struct *work)
 {
-	struct fcn_net *fn = container_of(work, struct fcn_net, events);
+	struct fcn_net *fn = container_of(work, struct fcn_net, events.work);
+	bool again;
 
 	mutex_lock(&fn->mutex);
 	fcn_net_end(fn, fcn_net_stale, fn);
-	fcn_statics_follow(fn);
+	again = !fcn_statics_follow(fn);
 	mutex_unlock(&fn->mutex);
+	if (again)
+		queue_delayed_work(system_unbound_wq, &fn->events, FCN_RETRY);
 }
 
 static void fcn_net_schedule_events(struct net *net)
@@ -250,7 +258,7 @@ static void fcn_net_schedule_events(struct net *net)
 	struct fcn_net *fn = fcn_net(net);
 
 	if (atomic_read(&fn->table.count) || READ_ONCE(fn->statics.count))
-		queue_work(system_unbound_wq, &fn->events);
+		mod_delayed_work(system_unbound_wq, &fn->events, 0);
 }
 
 /**
@@ -344,7 +352,7 @@ static int __net_init fcn_net_init(struct net *net)
 	mutex_init(&fn->mutex);
 	INIT_LIST_HEAD(&fn->wans);
 	fcn_statics_init(&fn->statics);
-	INIT_WORK(&fn->events, fcn_net_events);
+	INIT_DELAYED_WORK(&fn->events, fcn_net_events);
 	INIT_DELAYED_WORK(&fn->linger, fcn_net_linger);
 	fcn_clock_init(fn);
 
@@ -389,7 +397,7 @@ static void __net_exit fcn_net_exit(struct net *net)
 	mutex_unlock(&fn->mutex);
 	cancel_delayed_work_sync(&fn->linger);
 	fcn_net_unhook(fn);
-	cancel_work_sync(&fn->events);
+	cancel_delayed_work_sync(&fn->events);
 	fcn_clock_stop(fn);
 	fcn_table_exit(&fn->table);
 	fcn_statics_exit(&fn->statics);

@@ -33,6 +33,7 @@
 #include "nat_log.h"
 #include "nat_mapping.h"
 #include "nat_static.h"
+#include "nat_wan.h"
 
 /* There may be a pool for so many mappings, and always so many pools. */
 #define FCN_POOL_SHARE		16
@@ -234,9 +235,10 @@ bool fcn_mapping_accepts(const struct fcn_mapping *m)
 static bool fcn_mapping_charge(struct fcn_mapping *m, u32 host_max)
 {
 	lockdep_assert_held(&m->pool->lock);
-	if (m->host && !m->charged)
-		m->charged = fcn_host_charge(m->host, host_max);
-	return m->charged || !m->host;
+	if (!m->host || m->charged || m->fixed)
+		return true;
+	m->charged = fcn_host_charge(m->host, host_max);
+	return m->charged;
 }
 
 /* Pool lock held: it counts no more. */
@@ -688,7 +690,7 @@ static int fcn_mapping_supplant(struct fcn_mapping *m, struct fcn_mapping *old,
  * @fn:		namespace; the caller holds its mutex
  * @key:	inside endpoint and external address
  * @port:	external port, network order
- * @ifindex:	external device
+ * @dev:	external device
  *
  * Under rcu_read_lock().  What the endpoint has there already becomes static,
  * or dies if it has another port.
@@ -698,16 +700,17 @@ static int fcn_mapping_supplant(struct fcn_mapping *m, struct fcn_mapping *old,
  * -ENOMEM, or what a busy hash returns.
  */
 int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
-		    __be16 port, int ifindex)
+		    __be16 port, const struct net_device *dev)
 {
 	const struct fcn_conf *conf = fcn_conf(fn);
 	const struct fcn_terms terms = {
-		.ifindex	= ifindex,
+		.ifindex	= dev->ifindex,
 		.last		= FCN_PORTS - 1,
+		.ruled		= !fcn_net_names(fn, dev->name),
 	};
 	const struct fcn_port_wish wish = {
 		.net		= fn->net,
-		.ifindex	= ifindex,
+		.ifindex	= dev->ifindex,
 	};
 	struct fcn_mapping *m, *old, *owner;
 	struct fcn_pool *pool;

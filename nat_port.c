@@ -29,8 +29,9 @@
 
 /*
  * Candidates looked at for one mapping.  Only ports that the router itself
- * uses are refused after they were found free, so more than a few mean that
- * sockets cover nearly all that is left.  At the bound the mapping is refused.
+ * uses or keeps are refused after they were found free, so more than a few
+ * mean that those cover nearly all that is left.  At the bound the mapping is
+ * refused.
  */
 #define FCN_PORT_TRIES	64
 

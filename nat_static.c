@@ -101,21 +101,15 @@ static void fcn_statics_keep(struct fcn_net *fn, u8 proto, __be16 port)
 
 /* The external address that it should be on now, or 0.  Under RCU. */
 static __be32 fcn_static_addr(const struct fcn_net *fn,
-			      const struct fcn_static *s, int *ifindex)
+			      const struct fcn_static *s,
+			      struct net_device **dev)
 {
-	struct net_device *dev;
-	__be32 addr = s->addr;
-
-	if (*s->dev) {
-		dev = dev_get_by_name_rcu(fn->net, s->dev);
-		addr = dev && dev->flags & IFF_UP ? fcn_wan_addr(dev) : 0;
-	} else {
-		dev = __ip_dev_find(fn->net, addr, false);
+	if (!*s->dev) {
+		*dev = __ip_dev_find(fn->net, s->addr, false);
+		return *dev ? s->addr : 0;
 	}
-	if (!dev || !addr)
-		return 0;
-	*ifindex = dev->ifindex;
-	return addr;
+	*dev = dev_get_by_name_rcu(fn->net, s->dev);
+	return *dev && (*dev)->flags & IFF_UP ? fcn_wan_addr(*dev) : 0;
 }
 
 /* Its mapping if it is in force, or NULL.  Under RCU. */
@@ -134,22 +128,25 @@ static struct fcn_mapping *fcn_static_mapping(struct fcn_net *fn,
  */
 static int fcn_static_establish(struct fcn_net *fn, struct fcn_static *s)
 {
+	struct net_device *dev;
 	struct fcn_mapping *m;
-	int err = 0, ifindex;
+	int err = 0;
 	__be32 addr;
 
 	lockdep_assert_held(&fn->mutex);
 	rcu_read_lock();
-	addr = fcn_static_addr(fn, s, &ifindex);
+	addr = fcn_static_addr(fn, s, &dev);
 	m = fcn_static_mapping(fn, s);
-	if (!addr) {
-		err = -EADDRNOTAVAIL;
-	} else if (!m || s->key.ext.ip != addr) {
-		if (m)
-			fcn_mapping_condemn(m);
-		s->key.ext.ip = addr;
-		err = fcn_mapping_fix(fn, &s->key, s->port, ifindex);
-	}
+	if (m && (!addr || s->key.ext.ip == addr))
+		goto unlock;
+	if (m)
+		fcn_mapping_condemn(m);
+	s->key.ext.ip = addr;
+	err = addr ? fcn_mapping_fix(fn, &s->key, s->port, dev) :
+		     -EADDRNOTAVAIL;
+	if (err)
+		s->key.ext.ip = 0;	/* what is there is not its own */
+unlock:
 	rcu_read_unlock();
 	return err;
 }
@@ -158,17 +155,25 @@ static int fcn_static_establish(struct fcn_net *fn, struct fcn_static *s)
  * fcn_statics_follow - addresses have changed
  * @fn:		namespace; the caller holds its mutex
  *
- * One that can't be put into force now waits for the next change.  Sleeps.
+ * Sleeps.
+ *
+ * Return: false if one should be tried again soon: its address is there, but its
+ * port taken, or a limit reached.
  */
-void fcn_statics_follow(struct fcn_net *fn)
+bool fcn_statics_follow(struct fcn_net *fn)
 {
 	struct fcn_static *s;
+	bool done = true;
+	int err;
 
 	if (!fn->statics.count)
-		return;
-	list_for_each_entry(s, &fn->statics.list, list)
-		fcn_static_establish(fn, s);
+		return true;
+	list_for_each_entry(s, &fn->statics.list, list) {
+		err = fcn_static_establish(fn, s);
+		done &= !err || err == -EADDRNOTAVAIL;
+	}
 	fcn_clock_purge(fn);
+	return done;
 }
 
 /**
@@ -218,12 +223,13 @@ static int fcn_static_conflict(const struct fcn_net *fn,
  *
  * A mapping that the endpoint has on that address becomes static if it has this
  * port; otherwise it ends, with its sessions.  One that follows an interface
- * without an address waits for that.  Sleeps.
+ * without an address waits for that.  With mapping=apdm, flows that the endpoint
+ * opens itself have ports of their own all the same.  Sleeps.
  *
  * Return: 0; -EINVAL if the inside address is the router's, -EADDRNOTAVAIL if
  * the external one is not, -EADDRINUSE if another has the port, -EEXIST if the
- * endpoint has a static port there, -EDQUOT (max_mappings), -ENFILE
- * (max_total), -ENOMEM.  After an error everything is as it was.
+ * endpoint has a static port there, -EDQUOT (max_mappings or
+ * %FCN_STATICS_MAX), -ENFILE (max_total), -ENOMEM.  After an error everything is as it was.
  */
 int fcn_static_add(struct fcn_net *fn, const struct fcn_static *wish)
 {
@@ -239,7 +245,7 @@ int fcn_static_add(struct fcn_net *fn, const struct fcn_static *wish)
 	rcu_read_unlock();
 	if (err)
 		return err;
-	if (fn->statics.count >= fcn_conf(fn)->max_mappings)
+	if (fn->statics.count >= FCN_STATICS_MAX)
 		return -EDQUOT;
 	err = fcn_statics_prepare(fn);
 	if (err)

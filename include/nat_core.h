@@ -84,7 +84,7 @@ struct fcn_stats {
  * @statics:	the static forwards
  * @clock:	the worker
  * @table:	the mappings, with locks of its own
- * @events:	work: an address or a device may have gone
+ * @events:	work: an address or a device may have come or gone
  * @linger:	work: after the last rule
  * @refused:	when a new flow was last refused for a limit, seconds;
  *		READ_ONCE() and WRITE_ONCE()
@@ -110,7 +110,7 @@ struct fcn_net {
 	struct fcn_clock		clock;
 
 	struct fcn_table		table;
-	struct work_struct		events;
+	struct delayed_work		events;
 	struct delayed_work		linger;
 	u32				refused;
 	u32				refused_by;

@@ -17,6 +17,7 @@
 
 struct fcn_conf;
 struct fcn_net;
+struct net_device;
 
 /**
  * struct fcn_key - what a mapping is found by from inside; unused bytes zero
@@ -142,7 +143,7 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_terms *terms,
 				    u32 deadline);
 int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
-		    __be16 port, int ifindex);
+		    __be16 port, const struct net_device *dev);
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		      __be16 port, const struct fcn_terms *terms, bool closed);
 

@@ -13,6 +13,8 @@
 
 struct fcn_net;
 
+#define FCN_STATICS_MAX	1024	/* bounds every walk over them */
+
 /**
  * struct fcn_static - an external port that the owner has given to a host
  * @list:	in fcn_statics.list
@@ -50,7 +52,7 @@ void fcn_statics_exit(struct fcn_statics *statics);
 
 int fcn_static_add(struct fcn_net *fn, const struct fcn_static *wish);
 u32 fcn_static_del(struct fcn_net *fn, const struct fcn_key *inside);
-void fcn_statics_follow(struct fcn_net *fn);
+bool fcn_statics_follow(struct fcn_net *fn);
 u32 fcn_statics_in_force(struct fcn_net *fn);
 const unsigned long *fcn_statics_kept(const struct fcn_statics *statics,
 				      u8 proto);

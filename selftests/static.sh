@@ -15,7 +15,6 @@ firewall nft
 reflectors
 start router "$R" "$HERE/reflect" $W:6500
 W2=203.0.113.2
-from=6000
 
 # told COMMAND: what the shell says of writing it
 told() {
@@ -39,7 +38,11 @@ refuses() {
 
 # gets_in PROTO ENDPOINT
 gets_in() {
-	((++from))
+	local from
+
+	# from a port of its own each time: what one has opened would let the next in
+	echo >>"$TMP/strangers"
+	from=$((6000 + $(wc -l <"$TMP/strangers")))
 	[[ $(PROBE_TIMEOUT=2 probe "$STRANGER" "$1" "$from" "$2") == "$Z:$from" ]]
 }
 
