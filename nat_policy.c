@@ -23,6 +23,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/timekeeping.h>
 #include <net/dst.h>
+#include <net/dst_metadata.h>
 #include <net/icmp.h>
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack.h>
@@ -54,8 +55,9 @@ static void fcn_tell(const struct fcn_net *fn, const struct fcn_conf *conf,
 
 	if (conf->reject == FCN_REJECT_DROP)
 		return;
-	/* a hairpinned flow has got no route yet */
-	if (!skb_dst(skb)) {
+	/* a hairpinned flow has got no route yet, maybe what its tunnel says */
+	if (!skb_valid_dst(skb)) {
+		skb_dst_drop(skb);
 		rt = ip_route_output_key(fn->net, &fl4);
 		if (IS_ERR(rt))
 			return;
