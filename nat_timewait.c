@@ -282,9 +282,11 @@ void fcn_life_settle(struct fcn_life *life, u32 spoken)
  * @gen:	the sweep that has begun last
  * @max:	sessions of strangers at most
  *
- * Conntrack does not tell when a session ends, so those that have ended count
- * until the next sweep.  Those that were opened while a sweep was under way may
- * count twice until then: every error is on the side of fewer sessions.
+ * Conntrack does not tell when a session ends, or that a firewall has dropped its
+ * first packet: such count until the next sweep.  Those that are opened while a
+ * sweep is under way may count twice until then.  A packet that somebody holds
+ * up on its way from here into the table for a whole sweep is not counted before
+ * the next.
  */
 bool fcn_life_admit(struct fcn_life *life, u32 gen, u32 max)
 {
