@@ -239,9 +239,9 @@ FCN_PARAM(port_parity, PORT_PARITY, "even ports stay even, odd ones odd");
 FCN_PARAM(port_holddown, PORT_HOLDDOWN, "seconds a freed port is held back");
 FCN_PARAM(port_holddown_max, PORT_HOLDDOWN_MAX, "ports held back at most");
 FCN_PARAM(max_mappings, MAX_MAPPINGS, "mappings at most");
-FCN_PARAM(host_max_mappings, HOST_MAX_MAPPINGS, "mappings of an inside host and protocol at most, 0 for no limit");
-FCN_PARAM(host_max_rate, HOST_MAX_RATE, "those it may make in a second, 0 for no limit");
-FCN_PARAM(mapping_max_sessions, MAPPING_MAX_SESSIONS, "sessions that strangers may open on a mapping, 0 for no limit");
+FCN_PARAM(host_max_mappings, HOST_MAX_MAPPINGS, "mappings of an inside host and protocol at most");
+FCN_PARAM(host_max_rate, HOST_MAX_RATE, "those it may make in a second");
+FCN_PARAM(mapping_max_sessions, MAPPING_MAX_SESSIONS, "sessions of strangers on a mapping at most");
 FCN_PARAM(reject, REJECT, "host-unreach, admin-prohib or drop: what refused hosts are told");
 FCN_PARAM(log, LOG, "a line in the kernel's log for each mapping");
 

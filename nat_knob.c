@@ -131,6 +131,7 @@ static const char *const fcn_filter_words[] = {
 	[FCN_ADF]	= "adf",
 	[FCN_APDF]	= "apdf",
 };
+
 static const char *const fcn_reject_words[] = {
 	[FCN_REJECT_HOST_UNREACH]	= "host-unreach",
 	[FCN_REJECT_ADMIN_PROHIB]	= "admin-prohib",
