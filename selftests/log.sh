@@ -84,15 +84,28 @@ expect_is "1,000 refusals are counted" 1000 $(($(stat_of drop_no_port) - before)
 expect "the log has one line a second at most ($lines)" \
 	test "$lines" -ge 1 -a "$lines" -le $((SECONDS - seconds + 1))
 expect_is "a tracepoint tells of each" 1000 "$(traced "mapping_refuse: netns=$inum proto=udp int=$LAN.3:[0-9]+ limit=drop_no_port\$")"
-must_knob ports 1024-65535
-must_knob max_mappings 1
-listen
-# maybe in a second that has its line
-another_number() {
-	PROBE_TIMEOUT=1 probe "$X3" udp 4000 "$A:3000"
-	(($(said "natEvent=13 drop_max_mappings: ")))
+
+# told LIMIT COMMAND...: it refuses something; maybe in a second that has its line
+told() {
+	"${@:2}" >/dev/null
+	(($(said "natEvent=13 $1: ")))
 }
 
-expect "another limit has another number" wait_for 30 another_number
+must_knob ports 1024-65535
+listen
+must_knob max_mappings 1
+expect "max_mappings has another number" wait_for 30 told drop_max_mappings pktgen_ports $LAN.3 30000 10
+must_knob max_mappings 65536
+for knob in host_max_mappings host_max_rate; do
+	must_knob $knob 1
+	listen
+	expect "$knob, too" wait_for 30 told drop_$knob pktgen_ports $LAN.3 31000 10
+	must_knob $knob 0
+done
+must_knob mapping_max_sessions 1
+listen
+expect "mapping_max_sessions, too" wait_for 30 told drop_mapping_max_sessions pktgen_knock $Z 4000 20000 10
+expect_match "with the inside endpoint, not the stranger's" "mapping_refuse: netns=$inum proto=udp int=$LAN\..* limit=drop_mapping_max_sessions" \
+	"$(cat $tracing/trace)"
 
 finish

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# When one inside host fills conntrack's table, which then throws out what others have, these keep their endpoints.
+# When one inside host, or a flood of strangers, fills conntrack's table, which then throws out what others have, these keep
+# their endpoints.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -28,11 +29,16 @@ forgotten() {
 	! entry udp 5000
 }
 
-no_room() {
+# refused: how many entries found no room, or made it
+refused() {
 	local counts
 
 	counts=$(on "$R" conntrack -S | sed -E 's/.* drop=([0-9]+) early_drop=([0-9]+) .*/\1+\2+/' | tr -d '\n')
-	((${counts}0 > 100))
+	echo $((${counts}0))
+}
+
+no_room() {
+	(($(refused) > before + 100))
 }
 
 what="before"
@@ -45,6 +51,7 @@ e=$(sed -nE "s/^udp ([0-9.:]+)$sent/\1/p" "$TMP/outside")
 expect_other_endpoint "X1, with the same, has another" $W:5000 "$e"
 connect 5001 $A:3000
 
+before=$(refused)
 set_limit 40
 flood flood "$X3"
 expect "X3 fills the table" wait_for 120 no_room
@@ -58,6 +65,20 @@ expect_open "strangers reach it there" udp "$e"
 what="afterwards"
 exchange 5001
 expect_open "at its connection's, too" tcp $W:5001
+
+what="strangers"
+before=$(refused)
+set_limit 40
+# shellcheck disable=SC2016
+launch strangers "$STRANGER" bash -c 'while :; do echo flood >"/dev/udp/$1/$2"; done' bash "${e%:*}" "${e#*:}"
+expect "strangers fill the table" wait_for 120 no_room
+stop strangers
+restore_limit
+udp_out "$X1" $LAN.2:5000 $A:3001
+expect_leaves "X1, to whom they speak, has the same endpoint" "$e"
+udp_out "$X2" $LAN.3:5000 $B:3001
+expect_leaves "X2, too" $W:5000
+expect_open "strangers reach X1 again" udp "$e"
 expect_no_leak "all the time"
 
 finish
