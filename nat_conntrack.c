@@ -725,16 +725,16 @@ static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 }
 
 /*
- * An end of an entry that is no mapping's session, maybe from before we were
- * there, may be on a port that is another's now.  Nobody else gets that as long
- * as the entry lives.
+ * A flow that was masqueraded, maybe before we were there, may be on a port that
+ * is another host's now.  Nobody else gets that as long as the flow lives.  A
+ * port forward is different: its rule decides first, whoever has the port.
  */
 static void fcn_sweep_bystander(struct fcn_sweep *sweep,
-				const struct nf_conn *ct,
-				enum ip_conntrack_dir dir)
+				const struct nf_conn *ct)
 {
-	struct fcn_mapping *m = fcn_ct_owner(&sweep->fn->table, ct, dir);
+	struct fcn_mapping *m;
 
+	m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_REPLY);
 	if (m)
 		m->life.named = sweep->gen;
 }
@@ -756,9 +756,7 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 	if (fcn_ct_session(&sweep->fn->table, ct, &s))
 		end = fcn_sweep_session(sweep, ct, &s);
 	if (ct->status & IPS_SRC_NAT && !s.out)
-		fcn_sweep_bystander(sweep, ct, IP_CT_DIR_REPLY);
-	if (ct->status & IPS_DST_NAT && !s.in)
-		fcn_sweep_bystander(sweep, ct, IP_CT_DIR_ORIGINAL);
+		fcn_sweep_bystander(sweep, ct);
 	rcu_read_unlock();
 	return end;
 }

@@ -193,7 +193,8 @@ static void fcn_net_end_one(struct fcn_mapping *m, void *data)
  * @data:	for @match
  *
  * On return they are gone, but for those that a packet which is being held up
- * somewhere may still use: they go with the next sweeps.  Sleeps.
+ * somewhere may still use, and those whose port another host's flow from before
+ * us is on: they go with later sweeps.  Sleeps.
  *
  * Return: how many there were.
  */

@@ -87,7 +87,8 @@ struct fcn_timeouts {
  * @opened:	sessions that strangers have opened since a sweep began, of even
  *		and of odd number; any CPU, see fcn_life_admit()
  * @gen:	sweep in which the members below were counted
- * @named:	sweep that last saw a session of another endpoint on its port
+ * @named:	sweep that last saw a masqueraded flow of another endpoint on its
+ *		port
  * @stopped:	sweep in which the mapping left %FCN_ACTIVE
  * @until:	end of the hold-down
  * @hold:	latest deadline of sessions that are not established
