@@ -31,7 +31,8 @@ with_bpftrace() {
 		tracepoint:fullcone_nat:mapping_create {
 			printf("port %d of %d\n", args->ext_port, args->int_port);
 		}'
-	expect "bpftrace: it attaches" wait_for 60 grep -q Attaching "$TMP/bpftrace"
+	# it compiles first
+	expect "bpftrace: it attaches" wait_for 300 grep -q Attaching "$TMP/bpftrace"
 	# attached a moment after it says so
 	mapped_once() {
 		((++port))
@@ -48,7 +49,9 @@ if command -v perf >/dev/null; then
 else
 	skip "perf" "is not installed"
 fi
-if command -v bpftrace >/dev/null; then
+if [[ ! -d /sys/fs/bpf ]]; then
+	skip "bpftrace" "needs bpf()"
+elif command -v bpftrace >/dev/null; then
 	with_bpftrace
 else
 	skip "bpftrace" "is not installed"
