@@ -57,7 +57,7 @@ whole() {
 		mapfile -t lines <"$state/stats"
 		check stats '^[a-z0-9_]+ [0-9]+$' "${lines[@]}"
 		mapfile -t lines <"$state/status"
-		check status '^(active|wan|mappings)=[^ ]*( [a-z_]+=[^ ]+)+$' "${lines[@]}"
+		check status '^(active|wan|mappings|static)=[^ ]*( [a-z_]+=[^ ]+)+$' "${lines[@]}"
 		((++n))
 		pause 0.1
 	done
