@@ -229,7 +229,8 @@ static int fcn_static_conflict(const struct fcn_net *fn,
  * Return: 0; -EINVAL if the inside address is the router's, -EADDRNOTAVAIL if
  * the external one is not, -EADDRINUSE if another has the port, -EEXIST if the
  * endpoint has a static port there, -EDQUOT (max_mappings or
- * %FCN_STATICS_MAX), -ENFILE (max_total), -ENOMEM.  After an error everything is as it was.
+ * %FCN_STATICS_MAX), -ENFILE (max_total), -ENOMEM.  After an error everything is
+ * as it was.
  */
 int fcn_static_add(struct fcn_net *fn, const struct fcn_static *wish)
 {
