@@ -591,6 +591,15 @@ must_knob() {
 	knob "$@" || bail_out "can't set $1 to $2"
 }
 
+# need_tracepoints: the module's, in $tracing
+need_tracepoints() {
+	tracing=/sys/kernel/tracing
+	if [[ ! -d $tracing/events ]]; then
+		mount -t tracefs tracefs $tracing 2>/dev/null && at_exit "umount $tracing"
+	fi
+	[[ -d $tracing/events/fullcone_nat ]] || skip_all "needs tracefs"
+}
+
 # need_target: the iptables target and its plugin, too
 need_target() {
 	local out libdir

@@ -17,11 +17,7 @@ room 65536
 fullcone_on
 reflectors
 
-tracing=/sys/kernel/tracing
-if [[ ! -d $tracing/events ]]; then
-	mount -t tracefs tracefs $tracing 2>/dev/null && at_exit "umount $tracing"
-fi
-[[ -d $tracing/events/fullcone_nat ]] || skip_all "needs tracefs"
+need_tracepoints
 
 # This router's, in what is told: others may be at work on the same machine.
 inum=$(on "$R" readlink /proc/self/ns/net)

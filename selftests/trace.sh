@@ -11,11 +11,7 @@ home_network
 fullcone_on
 reflectors
 
-tracing=/sys/kernel/tracing
-if [[ ! -d $tracing/events ]]; then
-	mount -t tracefs tracefs $tracing 2>/dev/null && at_exit "umount $tracing"
-fi
-[[ -d $tracing/events/fullcone_nat ]] || skip_all "needs tracefs"
+need_tracepoints
 
 with_perf() {
 	on "$X1" perf record -q -a -e 'fullcone_nat:*' -o "$TMP/perf" \
