@@ -28,21 +28,20 @@ at() {
 	((left > -300)) || bail_out "at $1 s: $((-left / 100)) s late, this machine is too slow for the test"
 	((left > 0)) || return 0
 	kill -STOP "${pids[busy]}"
-	read -rt "$((left / 100)).$(printf %02d $((left % 100)))" -u "$never"
+	printf -v left '%d.%02d' $((left / 100)) $((left % 100))
+	pause "$left"
 	kill -CONT "${pids[busy]}"
 }
 
 # A clock that skips idle time skips, too, what a program takes to be read from the disk: so there is something to do, at the
 # lowest priority, whenever we don't wait. Nor does the waiting itself read anything.
 keep_busy() {
-	mkfifo "$TMP/never"
 	: >"$TMP/busy"
-	exec {never}<>"$TMP/never"
 	chrt -i 0 bash -c 'echo ready; while :; do :; done' >"$TMP/busy" 2>&1 </dev/null &
 	pids[busy]=$!
 	at_exit busy_again
 	until logged busy ready; do
-		sleep 0.05
+		pause 0.05
 	done
 }
 

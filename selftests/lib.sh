@@ -17,6 +17,9 @@ FULLCONE_KO=${FULLCONE_KO:-$HERE/../fullcone_nat.ko}
 FULLCONE_XT=${FULLCONE_KO%/*}/xt_FULLCONENAT.ko
 FULLCONE_STANDIN=${FULLCONE_STANDIN:-}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/fullcone.XXXXXX") || exit 1
+# nothing ever comes out of it, see pause
+mkfifo "$TMP/never" || exit 1
+exec {never}<>"$TMP/never"
 
 # -- verdicts ------------------------------------------------------------------
 
@@ -140,6 +143,12 @@ finish() {
 
 # -- waiting -------------------------------------------------------------------
 
+# pause SECONDS: without a process, which where all is emulated costs more than
+# most that is waited for
+pause() {
+	read -rt "$1" -u "$never" || :
+}
+
 # wait_for SECONDS PREDICATE...: succeeds as soon as the predicate does. The
 # time is a bound for a machine that hangs, not an opinion about speed: under
 # emulation everything may take a hundred times longer.
@@ -152,7 +161,7 @@ wait_for() {
 			"$@" >/dev/null 2>&1
 			return
 		fi
-		sleep 0.05
+		pause 0.05
 	done
 }
 
@@ -219,9 +228,7 @@ cleanup() {
 		stop "$ns"
 	done
 	[[ $finished != yes ]] || count_mappings
-	for ns in ${namespaces[@]+"${namespaces[@]}"}; do
-		ip netns del "$ns" 2>/dev/null
-	done
+	printf 'netns del %s\n' ${namespaces[@]+"${namespaces[@]}"} | ip -force -batch - 2>/dev/null
 	[[ -z $we_loaded ]] || unload_module
 	if [[ $finished == skip ]]; then
 		rm -rf "$TMP"
@@ -316,7 +323,7 @@ need_tools() {
 # VARIABLE
 new_ns() {
 	local ns
-	ns="fc-$2-$(mktemp -u XXXXXX)"
+	ns="fc-$2-$$-$RANDOM"
 	ip netns add "$ns" || bail_out "can't make a namespace"
 	namespaces+=("$ns")
 	printf -v "$1" '%s' "$ns"

@@ -32,7 +32,6 @@ race_network() {
 	set_sysctl "$R" net.netfilter.nf_conntrack_udp_timeout=2 net.netfilter.nf_conntrack_udp_timeout_stream=2 \
 		net.netfilter.nf_conntrack_tcp_timeout_syn_sent=2 net.netfilter.nf_conntrack_tcp_timeout_close=2
 	neighbours
-	mkfifo "$TMP/never"
 	fullcone_on
 }
 
@@ -169,11 +168,6 @@ expect_no_complaint() {
 }
 
 # From here on for use in programs.
-
-# pause SECONDS: without a process
-pause() {
-	read -rt "$1" -u "$never"
-}
 
 count() {
 	echo "count $1 $2"

@@ -52,13 +52,14 @@ tests() {
 
 # One test, its points indented below a line of its own.
 run() {
-	local name out status
+	local name out status since=$SECONDS
 
 	name=$(basename "$1" .sh)
 	printf '# %s\n' "$name"
 	out=$("$1" 2>&1)
 	status=$?
 	printf '%s\n' "$out" | sed 's/^/    /'
+	printf '    # took %d s\n' $((SECONDS - since))
 
 	passed=$((passed + $(grep -c '^ok .*' <<<"$out") - $(grep -c '^ok .*# SKIP' <<<"$out")))
 	failed=$((failed + $(grep -c '^not ok' <<<"$out")))
