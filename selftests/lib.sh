@@ -343,7 +343,7 @@ set_sysctl() {
 # on NS COMMAND...: runs it there. "ip netns exec" would make a mount namespace
 # each time, too, for a /sys of its own.
 on() {
-	nsenter --net="/run/netns/$1" "${@:2}"
+	"$HERE/within" "$@"
 }
 
 # start NAME NS COMMAND...: runs it in the background, its output in $TMP/NAME,
@@ -360,7 +360,7 @@ launch() {
 	shift 2
 	stop "$name"
 	# not "on": $! shall be the command's
-	nsenter --net="/run/netns/$ns" "$@" >"$TMP/$name" 2>&1 </dev/null &
+	"$HERE/within" "$ns" "$@" >"$TMP/$name" 2>&1 </dev/null &
 	pids[$name]=$!
 }
 
@@ -668,9 +668,12 @@ ext_of() {
 
 # stat_of NAME: a counter of "stats", 0 where there is none
 stat_of() {
-	# shellcheck disable=SC2016
-	on "$R" awk -v name="$1" '$1 == name { n = $2 } END { print n + 0 }' \
-		/proc/net/fullcone_nat/stats
+	local name value seen=0
+
+	while read -r name value; do
+		[[ $name != "$1" ]] || seen=$value
+	done < <(on "$R" cat /proc/net/fullcone_nat/stats)
+	echo "$seen"
 }
 
 flush_mappings() {
