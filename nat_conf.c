@@ -44,6 +44,7 @@
 		.tcp_rst	= 240,					\
 	},								\
 	.hairpin		= 1,					\
+	.guard			= 1,					\
 	.tcp_prolong		= 1,					\
 	.udp_refresh_inbound	= 1,					\
 	.protocols		= FCN_PROTO_UDP | FCN_PROTO_TCP |	\
@@ -222,6 +223,7 @@ FCN_PARAM(tcp_prolong, TCP_PROLONG, "keep closing TCP entries as the RFCs ask");
 FCN_PARAM(mapping, MAPPING, "eim, or apdm: another port for each destination");
 FCN_PARAM(filter_udp, FILTER_UDP, "eif, adf or apdf: who may come in");
 FCN_PARAM(filter_tcp, FILTER_TCP, "eif, adf or apdf: who may come in");
+FCN_PARAM(guard, GUARD, "drop what conntrack calls INVALID");
 FCN_PARAM(hairpin, HAIRPIN, "inside hosts reach each other by outside endpoints");
 FCN_PARAM(udp_timeout, UDP_TIMEOUT, "seconds, at least 120");
 FCN_PARAM(tcp_open_timeout, TCP_OPEN_TIMEOUT, "seconds");

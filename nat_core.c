@@ -17,6 +17,7 @@
 #include "nat_conf.h"
 #include "nat_core.h"
 #include "nat_filter.h"
+#include "nat_guard.h"
 #include "nat_mapping.h"
 #include "nat_policy.h"
 #include "nat_proc.h"
@@ -66,18 +67,26 @@ static int fcn_net_hook(struct fcn_net *fn)
 	if (err)
 		return err;
 	err = fcn_hooks_register(fn->net);
-	if (err) {
-		nf_ct_netns_put(fn->net, NFPROTO_IPV4);
-		return err;
-	}
+	if (err)
+		goto put;
+	err = fcn_guard_register(fn->net);
+	if (err)
+		goto unregister;
 	WRITE_ONCE(fn->hooked, true);
 	return 0;
+
+unregister:
+	fcn_hooks_unregister(fn->net);
+put:
+	nf_ct_netns_put(fn->net, NFPROTO_IPV4);
+	return err;
 }
 
 static void fcn_net_unhook(struct fcn_net *fn)
 {
 	if (!fn->hooked)
 		return;
+	fcn_guard_unregister(fn->net);
 	fcn_hooks_unregister(fn->net);
 	synchronize_net();	/* unregistering does not wait */
 	nf_ct_netns_put(fn->net, NFPROTO_IPV4);

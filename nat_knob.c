@@ -433,6 +433,7 @@ const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
 		FCN_WORD(filter_udp, filter_udp, fcn_filter_words),
 	[FCN_KNOB_FILTER_TCP]		=
 		FCN_WORD(filter_tcp, filter_tcp, fcn_filter_words),
+	[FCN_KNOB_GUARD]		= FCN_SWITCH(guard),
 	[FCN_KNOB_HAIRPIN]		= FCN_SWITCH(hairpin),
 	/* the floors are RFC 4787, REQ-5; 5382, REQ-5; 5508, REQ-2 */
 	[FCN_KNOB_UDP_TIMEOUT]		=

@@ -88,18 +88,24 @@ static unsigned int fcn_drop(struct fcn_net *fn, enum fcn_stat why)
 
 /* Whose flow? */
 
-static bool fcn_is_exempt(const struct fcn_conf *conf,
-			  const struct sk_buff *skb)
+/**
+ * fcn_is_exempt - does the owner want this packet left alone?
+ * @conf:	the knobs
+ * @skb:	the packet
+ */
+bool fcn_is_exempt(const struct fcn_conf *conf, const struct sk_buff *skb)
 {
 	return conf->exempt_mask &&
 	       (skb->mark & conf->exempt_mask) == conf->exempt_value;
 }
 
-/*
- * A packet that IPsec takes: translating it would make it miss its policy and
- * leave in clear text.
+/**
+ * fcn_is_ipsec_bound - does IPsec take this packet?
+ * @skb:	the packet
+ *
+ * Translating it would make it miss its policy and leave in clear text.
  */
-static bool fcn_is_ipsec_bound(const struct sk_buff *skb)
+bool fcn_is_ipsec_bound(const struct sk_buff *skb)
 {
 #ifdef CONFIG_XFRM
 	return skb_dst(skb) && skb_dst(skb)->xfrm;

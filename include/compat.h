@@ -68,6 +68,25 @@ fcn_tcp_listener(struct net *net, __be32 daddr, u16 port, int dif)
 #endif
 }
 
+/* Has this namespace a socket that takes this TCP segment?  Ports network order. */
+static inline bool
+fcn_tcp_has_socket(struct net *net, struct sk_buff *skb, __be32 saddr,
+		   __be16 sport, __be32 daddr, __be16 dport, int dif)
+{
+	struct sock *sk;
+
+#ifdef FCN_HAVE_LISTENER_HASHINFO
+	sk = inet_lookup(net, net->ipv4.tcp_death_row.hashinfo, skb,
+			 ip_hdrlen(skb), saddr, sport, daddr, dport, dif);
+#else
+	sk = inet_lookup(net, skb, ip_hdrlen(skb), saddr, sport, daddr, dport,
+			 dif);
+#endif
+	if (sk)
+		sock_gen_put(sk);
+	return sk;
+}
+
 /* 6.11: sysctl handlers do not write to their table entry */
 #ifdef FCN_HAVE_CONST_CTL_TABLE
 #define fcn_ctl_table const struct ctl_table

@@ -38,6 +38,7 @@ enum fcn_reject {
  * @per_peer:		another external port for each destination: APDM
  * @filter_udp:		enum fcn_filter for mappings that no rule has made
  * @filter_tcp:		likewise
+ * @guard:		drop what conntrack calls INVALID on wan interfaces
  * @hairpin:		inside hosts reach each other by outside endpoints
  * @tcp_prolong:	keep closing conntrack entries as long as the RFCs ask
  * @udp_refresh_inbound: inbound packets keep a mapping too
@@ -74,6 +75,7 @@ struct fcn_conf {
 	u32			per_peer;
 	u32			filter_udp;
 	u32			filter_tcp;
+	u32			guard;
 	u32			hairpin;
 	u32			tcp_prolong;
 	u32			udp_refresh_inbound;

@@ -52,6 +52,8 @@ struct proc_dir_entry;
 	X(drop_in_holddown),		\
 	X(drop_in_dying),		\
 	X(drop_in_filtered),		\
+	X(drop_invalid_forwarded),	\
+	X(drop_invalid_in),		\
 	X(peers_refused)
 
 #define FCN_STAT_ID(name)	FCN_STAT_##name

@@ -10,6 +10,7 @@
 
 #include "nat_filter.h"
 
+struct fcn_conf;
 struct net;
 struct nf_hook_state;
 struct sk_buff;
@@ -34,6 +35,9 @@ struct fcn_policy {
 int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 		 const struct fcn_policy *policy);
 int fcn_rule_in(struct sk_buff *skb, const struct nf_hook_state *state);
+
+bool fcn_is_exempt(const struct fcn_conf *conf, const struct sk_buff *skb);
+bool fcn_is_ipsec_bound(const struct sk_buff *skb);
 
 int fcn_hooks_register(struct net *net);
 void fcn_hooks_unregister(struct net *net);

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The guard: what conntrack calls INVALID stops at a wan interface.
+ *
+ * Such a packet has no entry, so nat does not see it.  From inside it would
+ * leave with its private source address; from outside it would get to the
+ * router, whose reset ends a connection that an inside host may still have.
+ * Two hooks of netfilter's own, not of nf_nat's: they see every packet, and
+ * have nothing to do with one that has an entry.
+ */
+
+#include <linux/ip.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/tcp.h>
+#include <net/ip.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/tcp.h>
+#include <net/xfrm.h>
+
+#include "compat.h"
+#include "nat_conf.h"
+#include "nat_core.h"
+#include "nat_guard.h"
+#include "nat_policy.h"
+#include "nat_wan.h"
+
+/* No entry, and not because the owner wants none (NOTRACK). */
+static bool fcn_is_invalid(const struct sk_buff *skb)
+{
+	enum ip_conntrack_info ctinfo;
+
+	return !nf_ct_get(skb, &ctinfo) && ctinfo != IP_CT_UNTRACKED;
+}
+
+/* It came out of no tunnel of IPsec's: in the clear, by a wan interface. */
+static bool fcn_from_wan(const struct fcn_net *fn, const struct sk_buff *skb,
+			 int iif)
+{
+	return fcn_net_wan(fn, iif) && !skb_sec_path(skb);
+}
+
+static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
+					const struct nf_hook_state *state)
+{
+	const struct fcn_conf *conf;
+	struct fcn_net *fn;
+
+	if (likely(!fcn_is_invalid(skb)))
+		return NF_ACCEPT;
+
+	fn = fcn_net(state->net);
+	conf = fcn_conf(fn);
+	if (!conf->guard || !(IPCB(skb)->flags & IPSKB_FORWARDED) ||
+	    fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
+		return NF_ACCEPT;
+	if (!fcn_net_wan(fn, state->out->ifindex) &&
+	    !fcn_from_wan(fn, skb, skb->skb_iif))
+		return NF_ACCEPT;
+	fcn_stat_inc(fn, FCN_STAT_drop_invalid_forwarded);
+	return NF_DROP;
+}
+
+/*
+ * Has the router a socket for this segment?  Then it is its own affair, INVALID
+ * or not.
+ */
+static bool fcn_is_routers_tcp(struct net *net, struct sk_buff *skb,
+			       int iif)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	const struct tcphdr *th;
+	struct tcphdr buf;
+
+	th = skb_header_pointer(skb, ip_hdrlen(skb), sizeof(buf), &buf);
+	return th && fcn_tcp_has_socket(net, skb, iph->saddr, th->source,
+					iph->daddr, th->dest, iif);
+}
+
+static unsigned int fcn_guard_input(void *priv, struct sk_buff *skb,
+				    const struct nf_hook_state *state)
+{
+	const struct fcn_conf *conf;
+	struct fcn_net *fn;
+
+	/* nothing but TCP makes the router answer */
+	if (likely(!fcn_is_invalid(skb)) ||
+	    ip_hdr(skb)->protocol != IPPROTO_TCP)
+		return NF_ACCEPT;
+
+	fn = fcn_net(state->net);
+	conf = fcn_conf(fn);
+	if (!conf->guard || fcn_is_exempt(conf, skb) ||
+	    !fcn_from_wan(fn, skb, state->in->ifindex) ||
+	    fcn_is_routers_tcp(state->net, skb, state->in->ifindex))
+		return NF_ACCEPT;
+	fcn_stat_inc(fn, FCN_STAT_drop_invalid_in);
+	return NF_DROP;
+}
+
+static const struct nf_hook_ops fcn_guard_ops[] = {
+	{
+		.hook		= fcn_guard_forwarded,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_POST_ROUTING,
+		.priority	= NF_IP_PRI_FIRST,
+	}, {
+		.hook		= fcn_guard_input,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_LOCAL_IN,
+		.priority	= NF_IP_PRI_FIRST,
+	},
+};
+
+/**
+ * fcn_guard_register - watch the packets of a namespace
+ * @net:	namespace
+ *
+ * Return: 0, or a negative error; then nothing is watched.
+ */
+int fcn_guard_register(struct net *net)
+{
+	return nf_register_net_hooks(net, fcn_guard_ops,
+				     ARRAY_SIZE(fcn_guard_ops));
+}
+
+/**
+ * fcn_guard_unregister - watch no more
+ * @net:	namespace
+ *
+ * Does not wait for packets that are just being looked at.
+ */
+void fcn_guard_unregister(struct net *net)
+{
+	nf_unregister_net_hooks(net, fcn_guard_ops, ARRAY_SIZE(fcn_guard_ops));
+}
