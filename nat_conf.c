@@ -66,11 +66,22 @@ static struct fcn_conf fcn_boot_conf = FCN_CONF_DEFAULTS;
 /* What the packet path asks. */
 
 /**
+ * fcn_conf_wans - the interfaces whose flows are ours
+ * @conf:	the knobs
+ * @family:	NFPROTO_*
+ */
+const struct fcn_names *fcn_conf_wans(const struct fcn_conf *conf, u8 family)
+{
+	return family == NFPROTO_IPV6 ? &conf->wan6 : &conf->wan;
+}
+
+/**
  * fcn_conf_maps - does this protocol get mappings?
  * @conf:	the knobs
+ * @family:	NFPROTO_*
  * @proto:	IPPROTO_*
  */
-bool fcn_conf_maps(const struct fcn_conf *conf, u8 proto)
+bool fcn_conf_maps(const struct fcn_conf *conf, u8 family, u8 proto)
 {
 	switch (proto) {
 	case IPPROTO_UDP:
@@ -78,7 +89,11 @@ bool fcn_conf_maps(const struct fcn_conf *conf, u8 proto)
 	case IPPROTO_TCP:
 		return conf->protocols & FCN_PROTO_TCP;
 	case IPPROTO_ICMP:
-		return conf->protocols & FCN_PROTO_ICMP;
+		return family == NFPROTO_IPV4 &&
+		       conf->protocols & FCN_PROTO_ICMP;
+	case IPPROTO_ICMPV6:
+		return family == NFPROTO_IPV6 &&
+		       conf->protocols & FCN_PROTO_ICMP;
 	default:
 		return false;
 	}
@@ -94,7 +109,7 @@ bool fcn_conf_maps(const struct fcn_conf *conf, u8 proto)
  */
 bool fcn_conf_per_peer(const struct fcn_conf *conf, u8 proto)
 {
-	return conf->per_peer && proto != IPPROTO_ICMP;
+	return conf->per_peer && !fcn_is_icmp(proto);
 }
 
 /**
@@ -117,16 +132,18 @@ enum fcn_filter fcn_conf_filter(const struct fcn_conf *conf, u8 proto)
 /**
  * fcn_conf_inside - do the flows of this host get mappings?
  * @conf:	the knobs
- * @addr:	its address, network order
+ * @family:	NFPROTO_*
+ * @addr:	its address
  */
-bool fcn_conf_inside(const struct fcn_conf *conf, __be32 addr)
+bool fcn_conf_inside(const struct fcn_conf *conf, u8 family,
+		     const union nf_inet_addr *addr)
 {
 	u32 i;
 
-	if (!addr)
+	if (fcn_addr_is_any(addr))
 		return false;	/* as MASQUERADE: not meant to be translated */
 	for (i = 0; i < conf->prefixes; i++)
-		if (!((addr ^ conf->inside[i].addr) & conf->inside[i].mask))
+		if (fcn_prefix_has(&conf->inside[i], family, addr))
 			return true;
 	return !conf->prefixes;
 }
@@ -160,7 +177,7 @@ bool fcn_conf_short_port(const struct fcn_conf *conf, u8 proto, __be16 port)
 const struct fcn_port_list *fcn_conf_ports(const struct fcn_conf *conf,
 					   u8 proto)
 {
-	return proto == IPPROTO_ICMP ? &conf->icmp_ids : &conf->usable;
+	return fcn_is_icmp(proto) ? &conf->icmp_ids : &conf->usable;
 }
 
 /* Module parameters: the knobs of the initial namespace. */
@@ -214,7 +231,8 @@ static const struct kernel_param_ops fcn_param_ops = {
 			(void *)&fcn_knobs[FCN_KNOB_##index], 0444);	\
 	MODULE_PARM_DESC(name, text)
 
-FCN_PARAM(wan, WAN, "interfaces whose flows get a mapping");
+FCN_PARAM(wan, WAN, "interfaces whose IPv4 flows get a mapping");
+FCN_PARAM(wan6, WAN6, "interfaces whose IPv6 flows get a mapping");
 FCN_PARAM(order, ORDER, "first or last: before or after the machine's nat rules");
 FCN_PARAM(exempt_mark, EXEMPT_MARK, "value/mask of packets to leave alone");
 FCN_PARAM(inside, INSIDE, "prefixes whose flows get a mapping, empty for all");

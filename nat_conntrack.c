@@ -18,13 +18,14 @@
  * A host that speaks to its own endpoint (the classic STUN client does) has an
  * entry whose two tuples are the same; either direction translates alike.
  *
- * ICMP queries have one id instead of two ports, always in src.u.icmp.id.
+ * ICMP queries of either family have one id instead of two ports, always in
+ * src.u.icmp.id.
  *
  * The sweep's callback runs under a conntrack bucket lock.  It takes pool
  * locks, which are never held around a conntrack call.
  */
 
-#include <linux/inetdevice.h>
+#include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_acct.h>
@@ -35,6 +36,7 @@
 #include <net/netfilter/nf_nat.h>
 
 #include "compat.h"
+#include "nat_addr.h"
 #include "nat_conf.h"
 #include "nat_conntrack.h"
 #include "nat_core.h"
@@ -59,14 +61,14 @@ static u16 fcn_ct_zone_id(const struct nf_conn *ct)
 /* The port at the receiving end of a tuple; an ICMP query has one id only. */
 static __be16 *fcn_tuple_dst_port(struct nf_conntrack_tuple *tuple)
 {
-	if (tuple->dst.protonum == IPPROTO_ICMP)
+	if (fcn_is_icmp(tuple->dst.protonum))
 		return &tuple->src.u.icmp.id;
 	return &tuple->dst.u.all;
 }
 
 static __be16 fcn_tuple_dst(const struct nf_conntrack_tuple *tuple)
 {
-	if (tuple->dst.protonum == IPPROTO_ICMP)
+	if (fcn_is_icmp(tuple->dst.protonum))
 		return tuple->src.u.icmp.id;
 	return tuple->dst.u.all;
 }
@@ -359,6 +361,7 @@ static enum fcn_phase fcn_ct_phase(const struct nf_conn *ct)
 		fcn_ct_tcp_view(ct, &tcp);
 		return fcn_tcp_phase(&tcp);
 	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
 		return FCN_ICMP;
 	default:
 		return FCN_UDP;
@@ -442,6 +445,8 @@ static u32 fcn_ct_kernel_timeout(const struct nf_conn *ct, s32 left)
 		return left > (s32)timeout ? timeouts[tcp.state] : timeout;
 	case IPPROTO_ICMP:
 		return timeouts ? *timeouts : nf_icmp_pernet(net)->timeout;
+	case IPPROTO_ICMPV6:
+		return timeouts ? *timeouts : nf_icmpv6_pernet(net)->timeout;
 	default:
 		timeouts = timeouts ?: nf_udp_pernet(net)->timeouts;
 		return timeouts[test_bit(IPS_ASSURED_BIT, &ct->status) ?
@@ -639,20 +644,23 @@ static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
  * which may be the one for it.
  */
 static bool fcn_sweep_terms(const struct fcn_sweep *sweep,
-			    const struct nf_conn *ct, __be32 addr,
+			    const struct nf_conn *ct,
+			    const union nf_inet_addr *addr,
 			    struct fcn_terms *terms)
 {
-	struct net_device *dev = __ip_dev_find(sweep->fn->net, addr, false);
 	const struct nf_conn_nat *nat = nfct_nat(ct);
+	const u8 family = nf_ct_l3num(ct);
+	struct net_device *dev;
 
+	dev = fcn_addr_dev(sweep->fn->net, family, addr);
 	if (!dev)
 		return false;
 	terms->ifindex = dev->ifindex;
 	terms->last = FCN_PORTS - 1;
-	terms->ruled = !fcn_net_names(sweep->fn, dev->name);
-	terms->filter = fcn_filter_before(sweep->fn, sweep->conf,
+	terms->ruled = !fcn_net_names(sweep->fn, family, dev->name);
+	terms->filter = fcn_filter_before(sweep->fn, sweep->conf, family,
 					  nf_ct_protonum(ct), terms->ruled);
-	return !terms->ruled || (sweep->fn->rules && nat &&
+	return !terms->ruled || (sweep->fn->rules[family] && nat &&
 				 nat->masq_index == dev->ifindex);
 }
 
@@ -676,13 +684,14 @@ static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 				const struct nf_conn *ct,
 				const struct fcn_end *end)
 {
+	const u8 family = nf_ct_l3num(ct);
 	struct fcn_terms terms = {};
 	struct fcn_mapping *m;
 	struct fcn_key key;
 
-	if (!fcn_sweep_terms(sweep, ct, end->ext->ip, &terms) ||
-	    !fcn_conf_inside(sweep->conf, end->inside->u3.ip) ||
-	    __ip_dev_find(sweep->fn->net, end->inside->u3.ip, false))
+	if (!fcn_sweep_terms(sweep, ct, end->ext, &terms) ||
+	    !fcn_conf_inside(sweep->conf, family, &end->inside->u3) ||
+	    fcn_addr_is_local(sweep->fn->net, family, &end->inside->u3))
 		return;
 	fcn_ct_end_key(sweep->conf, ct, end->inside, end->peer, end->ext, &key);
 	fcn_mapping_adopt(sweep->fn, &key, end->port, &terms,
@@ -701,8 +710,7 @@ static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 	const struct nf_conntrack_tuple *orig, *reply;
 	struct fcn_end end = {};
 
-	if (nf_ct_l3num(ct) != NFPROTO_IPV4 ||
-	    !fcn_conf_maps(sweep->conf, nf_ct_protonum(ct)))
+	if (!fcn_conf_maps(sweep->conf, nf_ct_l3num(ct), nf_ct_protonum(ct)))
 		return;
 
 	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);

@@ -8,12 +8,15 @@
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/slab.h>
+#include <net/addrconf.h>
+#include <net/if_inet6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_nat.h>
 #include <net/netfilter/nf_nat_masquerade.h>
 #include <net/netns/generic.h>
 
 #include "compat.h"
+#include "nat_addr.h"
 #include "nat_conf.h"
 #include "nat_core.h"
 #include "nat_filter.h"
@@ -58,39 +61,49 @@ u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat)
 
 /* Starting and stopping in a namespace. */
 
-static int fcn_net_hook(struct fcn_net *fn)
+static const u8 fcn_families[] = {
+	NFPROTO_IPV4,
+#if IS_ENABLED(CONFIG_IPV6)
+	NFPROTO_IPV6,
+#endif
+};
+
+static int fcn_net_hook(struct fcn_net *fn, u8 family)
 {
 	int err;
 
+	lockdep_assert_held(&fn->mutex);
+	if (fn->hooked[family])
+		return 0;
 	/* without this nothing is tracked, and packets leave untranslated */
-	err = nf_ct_netns_get(fn->net, NFPROTO_IPV4);
+	err = nf_ct_netns_get(fn->net, family);
 	if (err)
 		return err;
-	err = fcn_hooks_register(fn->net);
+	err = fcn_hooks_register(fn->net, family);
 	if (err)
 		goto put;
-	err = fcn_guard_register(fn->net);
+	err = fcn_guard_register(fn->net, family);
 	if (err)
 		goto unregister;
-	WRITE_ONCE(fn->hooked, true);
+	WRITE_ONCE(fn->hooked[family], true);
 	return 0;
 
 unregister:
-	fcn_hooks_unregister(fn->net);
+	fcn_hooks_unregister(fn->net, family);
 put:
-	nf_ct_netns_put(fn->net, NFPROTO_IPV4);
+	nf_ct_netns_put(fn->net, family);
 	return err;
 }
 
-static void fcn_net_unhook(struct fcn_net *fn)
+static void fcn_net_unhook(struct fcn_net *fn, u8 family)
 {
-	if (!fn->hooked)
+	if (!fn->hooked[family])
 		return;
-	fcn_guard_unregister(fn->net);
-	fcn_hooks_unregister(fn->net);
+	fcn_guard_unregister(fn->net, family);
+	fcn_hooks_unregister(fn->net, family);
 	synchronize_net();	/* unregistering does not wait */
-	nf_ct_netns_put(fn->net, NFPROTO_IPV4);
-	WRITE_ONCE(fn->hooked, false);
+	nf_ct_netns_put(fn->net, family);
+	WRITE_ONCE(fn->hooked[family], false);
 }
 
 /* Keeps the hooks for a while. */
@@ -101,21 +114,41 @@ static void fcn_net_linger_on(struct fcn_net *fn)
 	mod_delayed_work(system_power_efficient_wq, &fn->linger, FCN_LINGER);
 }
 
+/* Do the knobs or a rule want the hooks of a family? */
+static bool fcn_net_wants(const struct fcn_net *fn, u8 family)
+{
+	return fcn_conf_wans(fcn_conf(fn), family)->count || fn->rules[family];
+}
+
 /* The hooks go when neither the knobs nor rules want them any more. */
 static void fcn_net_release(struct fcn_net *fn)
 {
+	unsigned int i;
+
 	lockdep_assert_held(&fn->mutex);
-	if (!fcn_conf(fn)->wans && !fn->rules && !fn->lingers)
-		fcn_net_unhook(fn);
+	for (i = 0; i < ARRAY_SIZE(fcn_families) && !fn->lingers; i++)
+		if (!fcn_net_wants(fn, fcn_families[i]))
+			fcn_net_unhook(fn, fcn_families[i]);
+}
+
+/* Hooks that nothing wants any more, but mappings that rules have made. */
+static bool fcn_net_has_orphans(struct fcn_net *fn, u8 family)
+{
+	return fn->hooked[family] && !fcn_net_wants(fn, family) &&
+	       fcn_mapping_count(&fn->table, family) >
+	       fcn_statics_in_force(fn, family);
 }
 
 static void fcn_net_linger(struct work_struct *work)
 {
 	struct fcn_net *fn = container_of(work, struct fcn_net, linger.work);
+	bool orphans = false;
+	unsigned int i;
 
 	mutex_lock(&fn->mutex);
-	if (!fn->rules &&
-	    atomic_read(&fn->table.count) > fcn_statics_in_force(fn)) {
+	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
+		orphans |= fcn_net_has_orphans(fn, fcn_families[i]);
+	if (orphans) {
 		fcn_net_linger_on(fn);
 	} else {
 		fn->lingers = false;
@@ -133,23 +166,23 @@ static bool fcn_net_reloads(const struct fcn_net *fn)
 /**
  * fcn_rule_get - there is a rule more in a namespace
  * @net:	the namespace
+ * @family:	NFPROTO_*
  *
  * With the first one the hooks come, and flows that were masqueraded before get
  * their ports, unless the firewall is just being reloaded.  Sleeps.
  *
  * Return: 0, or a negative error; then there is no rule more.
  */
-int fcn_rule_get(struct net *net)
+int fcn_rule_get(struct net *net, u8 family)
 {
 	struct fcn_net *fn = fcn_net(net);
-	int err = 0;
+	int err;
 
 	mutex_lock(&fn->mutex);
-	if (!fn->hooked)
-		err = fcn_net_hook(fn);
+	err = fcn_net_hook(fn, family);
 	if (!err) {
-		WRITE_ONCE(fn->rules, fn->rules + 1);
-		if (fn->rules == 1 && !fcn_net_reloads(fn))
+		WRITE_ONCE(fn->rules[family], fn->rules[family] + 1);
+		if (fn->rules[family] == 1 && !fcn_net_reloads(fn))
 			fcn_clock_adopt(fn);
 		fcn_proc_own(fn);
 	}
@@ -161,17 +194,18 @@ EXPORT_SYMBOL_GPL(fcn_rule_get);
 /**
  * fcn_rule_put - there is a rule less in a namespace
  * @net:	the namespace; may be going
+ * @family:	NFPROTO_*
  *
  * The last rule may be back in a moment, when a firewall is reloaded: hooks and
  * mappings stay, and go when the mappings have come to their end.  Sleeps.
  */
-void fcn_rule_put(struct net *net)
+void fcn_rule_put(struct net *net, u8 family)
 {
 	struct fcn_net *fn = fcn_net(net);
 
 	mutex_lock(&fn->mutex);
-	WRITE_ONCE(fn->rules, fn->rules - 1);
-	if (!fn->rules && !fn->dead) {
+	WRITE_ONCE(fn->rules[family], fn->rules[family] - 1);
+	if (!fn->rules[family] && !fn->dead) {
 		fn->ruleless = jiffies;
 		fcn_net_linger_on(fn);
 	}
@@ -244,9 +278,10 @@ static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 	else if (READ_ONCE(m->ruled))
 		wanted = fcn_net_is_up(fn, m->terms.ifindex);
 	else
-		wanted = fcn_net_wan(fn, m->terms.ifindex);
+		wanted = fcn_net_wan(fn, m->key.family, m->terms.ifindex);
 	return !wanted || (!m->terms.routed &&
-			   !__ip_dev_find(fn->net, m->key.ext.ip, false));
+			   !fcn_addr_is_local(fn->net, m->key.family,
+					      &m->key.ext));
 }
 
 /* An address or a device may have come or gone: looking beats knowing. */
@@ -290,12 +325,14 @@ int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf)
 	err = fcn_wans_prepare(fn, conf, &added);
 	if (err)
 		return err;
-	if (conf->wans && !fn->hooked) {
-		err = fcn_net_hook(fn);
-		if (err) {
-			fcn_wans_free(&added);
-			return err;
-		}
+	if (conf->wan.count)
+		err = fcn_net_hook(fn, NFPROTO_IPV4);
+	if (!err && conf->wan6.count)
+		err = fcn_net_hook(fn, NFPROTO_IPV6);
+	if (err) {
+		fcn_wans_free(&added);
+		fcn_net_release(fn);
+		return err;
 	}
 
 	adopt = !list_empty(&added);
@@ -334,14 +371,19 @@ static int fcn_netdev_event(struct notifier_block *nb, unsigned long event,
 	return NOTIFY_DONE;
 }
 
+/* Only static forwards wait for an address to come. */
+static void fcn_net_address(struct net *net, unsigned long event)
+{
+	if (event == NETDEV_DOWN || READ_ONCE(fcn_net(net)->statics.count))
+		fcn_net_schedule_events(net);
+}
+
 static int fcn_inetaddr_event(struct notifier_block *nb, unsigned long event,
 			      void *ptr)
 {
 	const struct in_ifaddr *ifa = ptr;
-	struct net *net = dev_net(ifa->ifa_dev->dev);
 
-	if (event == NETDEV_DOWN || READ_ONCE(fcn_net(net)->statics.count))
-		fcn_net_schedule_events(net);
+	fcn_net_address(dev_net(ifa->ifa_dev->dev), event);
 	return NOTIFY_DONE;
 }
 
@@ -352,6 +394,41 @@ static struct notifier_block fcn_netdev_notifier = {
 static struct notifier_block fcn_inetaddr_notifier = {
 	.notifier_call	= fcn_inetaddr_event,
 };
+
+#if IS_ENABLED(CONFIG_IPV6)
+/* Any context. */
+static int fcn_inet6addr_event(struct notifier_block *nb, unsigned long event,
+			       void *ptr)
+{
+	const struct inet6_ifaddr *ifa = ptr;
+
+	fcn_net_address(dev_net(ifa->idev->dev), event);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block fcn_inet6addr_notifier = {
+	.notifier_call	= fcn_inet6addr_event,
+};
+
+static int fcn_inet6addr_register(void)
+{
+	return register_inet6addr_notifier(&fcn_inet6addr_notifier);
+}
+
+static void fcn_inet6addr_unregister(void)
+{
+	unregister_inet6addr_notifier(&fcn_inet6addr_notifier);
+}
+#else
+static int fcn_inet6addr_register(void)
+{
+	return 0;
+}
+
+static void fcn_inet6addr_unregister(void)
+{
+}
+#endif
 
 static int __net_init fcn_net_init(struct net *net)
 {
@@ -399,6 +476,7 @@ free_stats:
 static void __net_exit fcn_net_exit(struct net *net)
 {
 	struct fcn_net *fn = fcn_net(net);
+	unsigned int i;
 
 	fcn_sysctl_net_exit(fn);
 	fcn_proc_net_exit(fn);
@@ -406,7 +484,8 @@ static void __net_exit fcn_net_exit(struct net *net)
 	fn->dead = true;
 	mutex_unlock(&fn->mutex);
 	cancel_delayed_work_sync(&fn->linger);
-	fcn_net_unhook(fn);
+	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
+		fcn_net_unhook(fn, fcn_families[i]);
 	cancel_delayed_work_sync(&fn->events);
 	fcn_clock_stop(fn);
 	fcn_table_exit(&fn->table);
@@ -460,11 +539,16 @@ static int __init fcn_init(void)
 	err = register_inetaddr_notifier(&fcn_inetaddr_notifier);
 	if (err)
 		goto unregister_netdev;
-	err = fcn_conf_boot(fcn_net(&init_net));
+	err = fcn_inet6addr_register();
 	if (err)
 		goto unregister_inetaddr;
+	err = fcn_conf_boot(fcn_net(&init_net));
+	if (err)
+		goto unregister_inet6addr;
 	return 0;
 
+unregister_inet6addr:
+	fcn_inet6addr_unregister();
 unregister_inetaddr:
 	unregister_inetaddr_notifier(&fcn_inetaddr_notifier);
 unregister_netdev:
@@ -486,6 +570,7 @@ free_ports:
 static void __exit fcn_exit(void)
 {
 	fcn_conf_unboot();
+	fcn_inet6addr_unregister();
 	unregister_inetaddr_notifier(&fcn_inetaddr_notifier);
 	unregister_netdevice_notifier(&fcn_netdev_notifier);
 	unregister_pernet_subsys(&fcn_net_ops);

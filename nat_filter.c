@@ -190,16 +190,17 @@ static bool fcn_peer_push(struct fcn_mapping *m,
  * fcn_filter_before - who may come in before a flow of an endpoint was decided
  * @fn:		namespace
  * @conf:	its configuration
+ * @family:	NFPROTO_*
  * @proto:	IPPROTO_*
  * @ruled:	rules decide where the mapping was made
  *
  * Where a rule may decide, it is not for the knobs to let anybody in.
  */
 enum fcn_filter fcn_filter_before(const struct fcn_net *fn,
-				  const struct fcn_conf *conf, u8 proto,
-				  bool ruled)
+				  const struct fcn_conf *conf, u8 family,
+				  u8 proto, bool ruled)
 {
-	if (ruled || (READ_ONCE(fn->rules) && conf->order_last))
+	if (ruled || (READ_ONCE(fn->rules[family]) && conf->order_last))
 		return FCN_APDF;
 	return fcn_conf_filter(conf, proto);
 }

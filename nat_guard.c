@@ -13,6 +13,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/tcp.h>
 #include <net/xfrm.h>
@@ -33,10 +34,10 @@ static bool fcn_is_invalid(const struct sk_buff *skb)
 }
 
 /* It came out of no tunnel of IPsec's: in the clear, by a wan interface. */
-static bool fcn_from_wan(const struct fcn_net *fn, const struct sk_buff *skb,
-			 int iif)
+static bool fcn_from_wan(const struct fcn_net *fn, u8 family,
+			 const struct sk_buff *skb, int iif)
 {
-	return fcn_net_wan(fn, iif) && !skb_sec_path(skb);
+	return fcn_net_wan(fn, family, iif) && !skb_sec_path(skb);
 }
 
 static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
@@ -50,22 +51,18 @@ static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
 
 	fn = fcn_net(state->net);
 	conf = fcn_conf(fn);
-	if (!conf->guard || !(IPCB(skb)->flags & IPSKB_FORWARDED) ||
-	    fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
+	if (!conf->guard || fcn_is_exempt(conf, skb) ||
+	    fcn_is_ipsec_bound(skb) ||
+	    !fcn_is_forwarded(state->net, state->pf, skb))
 		return NF_ACCEPT;
-	if (!fcn_net_wan(fn, state->out->ifindex) &&
-	    !fcn_from_wan(fn, skb, skb->skb_iif))
+	if (!fcn_net_wan(fn, state->pf, state->out->ifindex) &&
+	    !fcn_from_wan(fn, state->pf, skb, skb->skb_iif))
 		return NF_ACCEPT;
 	fcn_stat_inc(fn, FCN_STAT_drop_invalid_forwarded);
 	return NF_DROP;
 }
 
-/*
- * Has the router a socket for this segment?  Then it is its own affair, INVALID
- * or not.
- */
-static bool fcn_is_routers_tcp(struct net *net, struct sk_buff *skb,
-			       int iif)
+static bool fcn_tcp4_is_routers(struct net *net, struct sk_buff *skb, int iif)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	const struct tcphdr *th;
@@ -76,60 +73,107 @@ static bool fcn_is_routers_tcp(struct net *net, struct sk_buff *skb,
 					iph->daddr, th->dest, iif);
 }
 
+static bool fcn_tcp6_is_routers(struct net *net, struct sk_buff *skb, int offset,
+				int iif)
+{
+	const struct ipv6hdr *iph = ipv6_hdr(skb);
+	const struct tcphdr *th;
+	struct tcphdr buf;
+
+	th = skb_header_pointer(skb, offset, sizeof(buf), &buf);
+	return th && fcn_tcp6_has_socket(net, skb, offset, &iph->saddr,
+					 th->source, &iph->daddr, th->dest,
+					 iif);
+}
+
+/*
+ * Has the router no socket for this segment?  If it has, that is its own affair,
+ * INVALID or not.  Nothing but TCP makes the router answer.
+ */
+static bool fcn_is_nobodys_tcp(struct net *net, u8 family, struct sk_buff *skb,
+			       int iif)
+{
+	__be16 frag_off;
+	int offset;
+	u8 proto;
+
+	if (family == NFPROTO_IPV4)
+		return ip_hdr(skb)->protocol == IPPROTO_TCP &&
+		       !fcn_tcp4_is_routers(net, skb, iif);
+	proto = ipv6_hdr(skb)->nexthdr;
+	offset = ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), &proto,
+				  &frag_off);
+	return offset > 0 && proto == IPPROTO_TCP &&
+	       !fcn_tcp6_is_routers(net, skb, offset, iif);
+}
+
 static unsigned int fcn_guard_input(void *priv, struct sk_buff *skb,
 				    const struct nf_hook_state *state)
 {
 	const struct fcn_conf *conf;
 	struct fcn_net *fn;
 
-	/* nothing but TCP makes the router answer */
-	if (likely(!fcn_is_invalid(skb)) ||
-	    ip_hdr(skb)->protocol != IPPROTO_TCP)
+	if (likely(!fcn_is_invalid(skb)))
 		return NF_ACCEPT;
 
 	fn = fcn_net(state->net);
 	conf = fcn_conf(fn);
 	if (!conf->guard || fcn_is_exempt(conf, skb) ||
-	    !fcn_from_wan(fn, skb, state->in->ifindex) ||
-	    fcn_is_routers_tcp(state->net, skb, state->in->ifindex))
+	    !fcn_from_wan(fn, state->pf, skb, state->in->ifindex) ||
+	    !fcn_is_nobodys_tcp(state->net, state->pf, skb,
+				state->in->ifindex))
 		return NF_ACCEPT;
 	fcn_stat_inc(fn, FCN_STAT_drop_invalid_in);
 	return NF_DROP;
 }
 
-static const struct nf_hook_ops fcn_guard_ops[] = {
-	{
-		.hook		= fcn_guard_forwarded,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_POST_ROUTING,
-		.priority	= NF_IP_PRI_FIRST,
-	}, {
-		.hook		= fcn_guard_input,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_LOCAL_IN,
-		.priority	= NF_IP_PRI_FIRST,
-	},
-};
+#define FCN_GUARDS(family)						\
+	{								\
+		{							\
+			.hook		= fcn_guard_forwarded,		\
+			.pf		= family,			\
+			.hooknum	= NF_INET_POST_ROUTING,		\
+			.priority	= NF_IP_PRI_FIRST,		\
+		}, {							\
+			.hook		= fcn_guard_input,		\
+			.pf		= family,			\
+			.hooknum	= NF_INET_LOCAL_IN,		\
+			.priority	= NF_IP_PRI_FIRST,		\
+		},							\
+	}
+
+#define FCN_GUARD_COUNT	2
+
+static const struct nf_hook_ops fcn_guards4[FCN_GUARD_COUNT] =
+	FCN_GUARDS(NFPROTO_IPV4);
+static const struct nf_hook_ops fcn_guards6[FCN_GUARD_COUNT] =
+	FCN_GUARDS(NFPROTO_IPV6);
+
+static const struct nf_hook_ops *fcn_guards(u8 family)
+{
+	return family == NFPROTO_IPV6 ? fcn_guards6 : fcn_guards4;
+}
 
 /**
  * fcn_guard_register - watch the packets of a namespace
  * @net:	namespace
+ * @family:	NFPROTO_*
  *
  * Return: 0, or a negative error; then nothing is watched.
  */
-int fcn_guard_register(struct net *net)
+int fcn_guard_register(struct net *net, u8 family)
 {
-	return nf_register_net_hooks(net, fcn_guard_ops,
-				     ARRAY_SIZE(fcn_guard_ops));
+	return nf_register_net_hooks(net, fcn_guards(family), FCN_GUARD_COUNT);
 }
 
 /**
  * fcn_guard_unregister - watch no more
  * @net:	namespace
+ * @family:	NFPROTO_*
  *
  * Does not wait for packets that are just being looked at.
  */
-void fcn_guard_unregister(struct net *net)
+void fcn_guard_unregister(struct net *net, u8 family)
 {
-	nf_unregister_net_hooks(net, fcn_guard_ops, ARRAY_SIZE(fcn_guard_ops));
+	nf_unregister_net_hooks(net, fcn_guards(family), FCN_GUARD_COUNT);
 }

@@ -7,8 +7,6 @@
  * may leave that half done when it refuses a value.
  */
 
-#include <linux/inet.h>
-#include <linux/inetdevice.h>
 #include <linux/kernel.h>
 #include <linux/netdevice.h>
 #include <linux/sort.h>
@@ -63,40 +61,58 @@ static int fcn_print_u32(const struct fcn_knob *knob,
 	return scnprintf(buf, size, "%u", *value);
 }
 
-/* wan */
+/* wan, wan6 */
 
-static int fcn_parse_wan(const struct fcn_knob *knob, struct fcn_conf *conf,
-			 char *text)
+static bool fcn_names_have(const struct fcn_names *names, const char *name)
 {
-	char *word;
 	u32 i;
 
-	conf->wans = 0;
+	for (i = 0; i < names->count; i++)
+		if (!strcmp(names->name[i], name))
+			return true;
+	return false;
+}
+
+static int fcn_parse_names(const struct fcn_knob *knob, struct fcn_conf *conf,
+			   char *text)
+{
+	struct fcn_names *names = (void *)conf + knob->offset;
+	char *word;
+
+	names->count = 0;
 	while ((word = fcn_next_word(&text))) {
 		if (!dev_valid_name(word))
 			return -EINVAL;
-		for (i = 0; i < conf->wans; i++)
-			if (!strcmp(conf->wan[i], word))
-				break;
-		if (i < conf->wans)
+		if (fcn_names_have(names, word))
 			continue;
-		if (conf->wans == FCN_WANS_MAX)
+		if (names->count == FCN_WANS_MAX)
 			return -E2BIG;
-		strscpy(conf->wan[conf->wans++], word, IFNAMSIZ);
+		strscpy(names->name[names->count++], word, IFNAMSIZ);
 	}
 	return 0;
 }
 
-static int fcn_print_wan(const struct fcn_knob *knob,
-			 const struct fcn_conf *conf, char *buf, size_t size)
+static int fcn_parse_wan6(const struct fcn_knob *knob, struct fcn_conf *conf,
+			  char *text)
 {
+	int err = fcn_parse_names(knob, conf, text);
+
+	if (!err && conf->wan6.count && !IS_ENABLED(CONFIG_IPV6))
+		return -EAFNOSUPPORT;
+	return err;
+}
+
+static int fcn_print_names(const struct fcn_knob *knob,
+			   const struct fcn_conf *conf, char *buf, size_t size)
+{
+	const struct fcn_names *names = (const void *)conf + knob->offset;
 	int len = 0;
 	u32 i;
 
 	*buf = '\0';
-	for (i = 0; i < conf->wans; i++)
+	for (i = 0; i < names->count; i++)
 		len += scnprintf(buf + len, size - len, "%s%s", i ? " " : "",
-				 conf->wan[i]);
+				 names->name[i]);
 	return len;
 }
 
@@ -168,36 +184,17 @@ static int fcn_print_mark(const struct fcn_knob *knob,
 
 /* inside */
 
-static int fcn_parse_prefix(char *word, __be32 *addr, __be32 *mask)
-{
-	char *bits = strchr(word, '/');
-	u8 length = 32;
-
-	if (bits) {
-		*bits++ = '\0';
-		if (kstrtou8(bits, 10, &length) || length > 32)
-			return -EINVAL;
-	}
-	*mask = inet_make_mask(length);
-	if (!in4_pton(word, -1, (u8 *)addr, '\0', NULL) || *addr & ~*mask)
-		return -EINVAL;
-	return 0;
-}
-
 static int fcn_parse_inside(const struct fcn_knob *knob, struct fcn_conf *conf,
 			    char *text)
 {
 	char *word;
-	u32 i;
 	int err;
 
 	conf->prefixes = 0;
 	while ((word = fcn_next_word(&text))) {
-		i = conf->prefixes;
-		if (i == FCN_PREFIXES_MAX)
+		if (conf->prefixes == FCN_PREFIXES_MAX)
 			return -E2BIG;
-		err = fcn_parse_prefix(word, &conf->inside[i].addr,
-				       &conf->inside[i].mask);
+		err = fcn_prefix_parse(word, &conf->inside[conf->prefixes]);
 		if (err)
 			return err;
 		conf->prefixes++;
@@ -208,14 +205,18 @@ static int fcn_parse_inside(const struct fcn_knob *knob, struct fcn_conf *conf,
 static int fcn_print_inside(const struct fcn_knob *knob,
 			    const struct fcn_conf *conf, char *buf, size_t size)
 {
+	const struct fcn_prefix *prefix;
 	int len = 0;
 	u32 i;
 
 	*buf = '\0';
-	for (i = 0; i < conf->prefixes; i++)
-		len += scnprintf(buf + len, size - len, "%s%pI4/%d",
-				 i ? " " : "", &conf->inside[i].addr,
-				 inet_mask_len(conf->inside[i].mask));
+	for (i = 0; i < conf->prefixes; i++) {
+		prefix = &conf->inside[i];
+		len += scnprintf(buf + len, size - len,
+				 prefix->family == NFPROTO_IPV6 ?
+				 "%s%pI6c/%u" : "%s%pI4/%u", i ? " " : "",
+				 &prefix->addr, prefix->length);
+	}
 	return len;
 }
 
@@ -403,6 +404,13 @@ static int fcn_parse_guarded(const struct fcn_knob *knob,
 		.max	= ARRAY_SIZE(list) - 1,				\
 		.words	= list,						\
 	}
+#define FCN_NAMES(knob, what)						\
+	{								\
+		.name	= #knob,					\
+		.parse	= fcn_parse_##what,				\
+		.print	= fcn_print_names,				\
+		.offset	= offsetof(struct fcn_conf, knob),		\
+	}
 #define FCN_TEXT(knob, what)						\
 	{								\
 		.name	= #knob,					\
@@ -420,7 +428,8 @@ static int fcn_parse_guarded(const struct fcn_knob *knob,
 	}
 
 const struct fcn_knob fcn_knobs[FCN_KNOBS] = {
-	[FCN_KNOB_WAN]			= FCN_TEXT(wan, wan),
+	[FCN_KNOB_WAN]			= FCN_NAMES(wan, names),
+	[FCN_KNOB_WAN6]			= FCN_NAMES(wan6, wan6),
 	[FCN_KNOB_ORDER]		=
 		FCN_WORD(order, order_last, fcn_order_words),
 	[FCN_KNOB_EXEMPT_MARK]		= FCN_TEXT(exempt_mark, mark),

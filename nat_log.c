@@ -8,6 +8,7 @@
  * section 4.2, so that a collector can be fed with the lines.
  */
 
+#include <linux/export.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/printk.h>
@@ -57,6 +58,7 @@ void fcn_log_sockaddr(void *to, u8 family, const union nf_inet_addr *addr,
 		sin->sin_port = port;
 	}
 }
+EXPORT_SYMBOL_GPL(fcn_log_sockaddr);
 
 /**
  * fcn_proto_name - a protocol as users know it

@@ -452,7 +452,7 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 		   const struct fcn_key *key, const struct fcn_terms *terms,
 		   u32 deadline)
 {
-	const bool is_port = key->proto != IPPROTO_ICMP;
+	const bool is_port = !fcn_is_icmp(key->proto);
 	struct fcn_port_wish wish = {
 		.net		= fn->net,
 		.kept		= fcn_statics_kept(&fn->statics, key->proto),
@@ -706,7 +706,7 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 	const struct fcn_terms terms = {
 		.ifindex	= dev->ifindex,
 		.last		= FCN_PORTS - 1,
-		.ruled		= !fcn_net_names(fn, dev->name),
+		.ruled		= !fcn_net_names(fn, key->family, dev->name),
 	};
 	const struct fcn_port_wish wish = {
 		.net		= fn->net,
@@ -840,6 +840,25 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
 	fcn_log_free(container_of(m->table, struct fcn_net, table), m);
 	fcn_mapping_discard(m);
 	return true;
+}
+
+/**
+ * fcn_mapping_count - how many mappings there are
+ * @table:	the table
+ * @family:	NFPROTO_*
+ *
+ */
+u32 fcn_mapping_count(const struct fcn_table *table, u8 family)
+{
+	const struct fcn_pool *pool;
+	u32 count = 0;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pool, &table->pools.list, list)
+		if (pool->key.family == family)
+			count += READ_ONCE(pool->used);
+	rcu_read_unlock();
+	return count;
 }
 
 /**

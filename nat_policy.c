@@ -17,7 +17,7 @@
  * brings here; they say on what terms.
  */
 
-#include <linux/inetdevice.h>
+#include <linux/icmpv6.h>
 #include <linux/jhash.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_ipv4.h>
@@ -26,6 +26,7 @@
 #include <net/dst_metadata.h>
 #include <net/icmp.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_nat.h>
 #include <net/netfilter/nf_nat_masquerade.h>
@@ -33,6 +34,7 @@
 #include <net/xfrm.h>
 
 #include "compat.h"
+#include "nat_addr.h"
 #include "nat_conf.h"
 #include "nat_conntrack.h"
 #include "nat_core.h"
@@ -43,18 +45,12 @@
 #include "nat_timewait.h"
 #include "nat_wan.h"
 
-/*
- * Tells an inside host that its flow is refused (RFC 6888, REQ-11b; RFC 5508,
- * REQ-8), as often as the kernel lets us.
- */
-static void fcn_tell(const struct fcn_net *fn, const struct fcn_conf *conf,
-		     struct sk_buff *skb)
+static void fcn_tell4(const struct fcn_net *fn, bool prohibited,
+		      struct sk_buff *skb)
 {
 	struct flowi4 fl4 = { .daddr = ip_hdr(skb)->saddr };
 	struct rtable *rt;
 
-	if (conf->reject == FCN_REJECT_DROP)
-		return;
 	/* a hairpinned flow has got no route yet, maybe what its tunnel says */
 	if (!skb_valid_dst(skb)) {
 		skb_dst_drop(skb);
@@ -64,8 +60,31 @@ static void fcn_tell(const struct fcn_net *fn, const struct fcn_conf *conf,
 		skb_dst_set(skb, &rt->dst);
 	}
 	icmp_send(skb, ICMP_DEST_UNREACH,
-		  conf->reject == FCN_REJECT_ADMIN_PROHIB ? ICMP_PKT_FILTERED :
-							    ICMP_HOST_UNREACH, 0);
+		  prohibited ? ICMP_PKT_FILTERED : ICMP_HOST_UNREACH, 0);
+}
+
+static void fcn_tell6(bool prohibited, struct sk_buff *skb)
+{
+	icmpv6_send(skb, ICMPV6_DEST_UNREACH,
+		    prohibited ? ICMPV6_ADM_PROHIBITED : ICMPV6_ADDR_UNREACH,
+		    0);
+}
+
+/*
+ * Tells an inside host that its flow is refused (RFC 6888, REQ-11b; RFC 5508,
+ * REQ-8), as often as the kernel lets us.
+ */
+static void fcn_tell(const struct fcn_net *fn, const struct fcn_conf *conf,
+		     const struct nf_conn *ct, struct sk_buff *skb)
+{
+	const bool prohibited = conf->reject == FCN_REJECT_ADMIN_PROHIB;
+
+	if (conf->reject == FCN_REJECT_DROP)
+		return;
+	if (nf_ct_l3num(ct) == NFPROTO_IPV6)
+		fcn_tell6(prohibited, skb);
+	else
+		fcn_tell4(fn, prohibited, skb);
 }
 
 /* Drops the packet of a flow that a limit refuses, and remembers which. */
@@ -115,53 +134,49 @@ bool fcn_is_ipsec_bound(const struct sk_buff *skb)
 }
 
 /* The device a packet came in by is on the inside, or the packet left IPsec. */
-static bool fcn_from_inside(const struct fcn_net *fn, const struct sk_buff *skb,
-			    int iif)
+static bool fcn_from_inside(const struct fcn_net *fn, u8 family,
+			    const struct sk_buff *skb, int iif)
 {
-	return !fcn_net_wan(fn, iif) || skb_sec_path(skb);
+	return !fcn_net_wan(fn, family, iif) || skb_sec_path(skb);
+}
+
+/**
+ * fcn_is_forwarded - was this packet forwarded, not sent by the router?
+ * @net:	namespace
+ * @family:	NFPROTO_*
+ * @skb:	the packet, on its way out
+ *
+ * The incoming device does not tell: the router's own tunnel packets show the
+ * tunnel's.  IPv6 does not mark what it forwards, but the source tells.
+ */
+bool fcn_is_forwarded(struct net *net, u8 family, const struct sk_buff *skb)
+{
+	union nf_inet_addr source;
+
+	if (family == NFPROTO_IPV4)
+		return IPCB(skb)->flags & IPSKB_FORWARDED;
+	source.in6 = ipv6_hdr(skb)->saddr;
+	return !fcn_addr_is_local(net, family, &source);
 }
 
 /*
- * Does this flow get a mapping?  It was forwarded, not sent by the router (the
- * incoming device does not tell: the router's own tunnel packets show the
- * tunnel's), came from the inside, and is what the knobs select.
+ * Does this flow get a mapping?  It was forwarded, came from the inside, and is
+ * what the knobs select.
  */
 static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 			  const struct sk_buff *skb, const struct nf_conn *ct,
 			  const struct net_device *out)
 {
 	const struct nf_conntrack_tuple *tuple;
+	const u8 family = nf_ct_l3num(ct);
 	int iif = skb->skb_iif;
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
-	return IPCB(skb)->flags & IPSKB_FORWARDED &&
-	       fcn_conf_maps(conf, nf_ct_protonum(ct)) &&
-	       fcn_conf_inside(conf, tuple->src.u3.ip) &&
+	return fcn_is_forwarded(fn->net, family, skb) &&
+	       fcn_conf_maps(conf, family, nf_ct_protonum(ct)) &&
+	       fcn_conf_inside(conf, family, &tuple->src.u3) &&
 	       (iif != out->ifindex || skb_sec_path(skb)) &&
-	       fcn_from_inside(fn, skb, iif);
-}
-
-/*
- * The external address that MASQUERADE would choose, or 0.  For a device without
- * any the kernel offers another's: right for an unnumbered line, whose address
- * is on the loopback device or another wan interface; but while a line is being
- * redialled it would be the LAN's, which has no business outside.
- */
-static __be32 fcn_external_addr(const struct fcn_net *fn,
-				const struct sk_buff *skb,
-				const struct net_device *out)
-{
-	__be32 nexthop = rt_nexthop(skb_rtable(skb), ip_hdr(skb)->daddr);
-	__be32 addr = inet_select_addr(out, nexthop, RT_SCOPE_UNIVERSE);
-	const struct in_device *in_dev = __in_dev_get_rcu(out);
-	const struct net_device *dev;
-
-	if (likely(in_dev && rcu_access_pointer(in_dev->ifa_list)))
-		return addr;
-	dev = __ip_dev_find(fn->net, addr, false);
-	if (dev && (dev->flags & IFF_LOOPBACK || fcn_net_wan(fn, dev->ifindex)))
-		return addr;
-	return 0;
+	       fcn_from_inside(fn, family, skb, iif);
 }
 
 /* How long a first packet keeps its mapping, as a deadline in seconds. */
@@ -174,7 +189,7 @@ static u32 fcn_first_deadline(const struct fcn_conf *conf,
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	phase = tuple->dst.protonum == IPPROTO_TCP ? FCN_OPEN :
-		tuple->dst.protonum == IPPROTO_ICMP ? FCN_ICMP : FCN_UDP;
+		fcn_is_icmp(tuple->dst.protonum) ? FCN_ICMP : FCN_UDP;
 	ordinary = !fcn_conf_short_port(conf, tuple->dst.protonum,
 					tuple->dst.u.all);
 	return (u32)ktime_get_seconds() + 1 +
@@ -235,7 +250,7 @@ static unsigned int fcn_refuse_opener(struct fcn_net *fn,
 		limit = FCN_STAT_drop_no_memory;
 		break;
 	}
-	fcn_tell(fn, conf, skb);
+	fcn_tell(fn, conf, ct, skb);
 	return fcn_refuse(fn, nf_ct_protonum(ct),
 			  &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src, limit);
 }
@@ -289,10 +304,9 @@ static unsigned int fcn_out_plain(struct fcn_net *fn,
 				  struct nf_conn *ct)
 {
 	struct fcn_terms terms = fcn_plain_terms(conf, ct, state->out->ifindex);
-	union nf_inet_addr ext = {};
+	union nf_inet_addr ext;
 
-	ext.ip = fcn_external_addr(fn, skb, state->out);
-	if (!ext.ip)
+	if (!fcn_addr_outside(fn, state->pf, skb, state->out, &ext))
 		return fcn_drop(fn, FCN_STAT_drop_no_address);
 	return fcn_out(fn, conf, wan, skb, ct, &ext, &terms);
 }
@@ -309,22 +323,26 @@ static unsigned int fcn_translate(struct fcn_net *fn, struct sk_buff *skb,
 {
 	const unsigned int named = NF_NAT_RANGE_MAP_IPS |
 				   NF_NAT_RANGE_PROTO_SPECIFIED;
+	const struct nf_conntrack_tuple *tuple;
 
-	if (!(IPCB(skb)->flags & IPSKB_FORWARDED) && !(range->flags & named) &&
-	    inet_confirm_addr(fn->net, __in_dev_get_rcu(state->out), 0,
-			      ip_hdr(skb)->saddr, RT_SCOPE_HOST))
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	if (!(range->flags & named) &&
+	    fcn_addr_is_on(state->out, state->pf, &tuple->src.u3) &&
+	    !fcn_is_forwarded(fn->net, state->pf, skb))
 		return NF_ACCEPT;
 
 	fcn_stat_inc(fn, FCN_STAT_flows_masqueraded);
 	if (range->flags & NF_NAT_RANGE_MAP_IPS)
 		return nf_nat_setup_info(ct, range, NF_NAT_MANIP_SRC);
+	if (state->pf == NFPROTO_IPV6)
+		return nf_nat_masquerade_ipv6(skb, range, state->out);
 	return nf_nat_masquerade_ipv4(skb, state->hook, range, state->out);
 }
 
 static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
 					const struct fcn_mapping *m, int iif)
 {
-	struct fcn_wan *wan = fcn_net_wan(fn, iif);
+	struct fcn_wan *wan = fcn_net_wan(fn, m->key.family, iif);
 
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
@@ -381,7 +399,7 @@ static unsigned int fcn_in(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (!fcn_filter_admits(m, &peer->u3, peer->u.all))
 		return fcn_refuse_stranger(fn, m, iif);
 
-	wan = fcn_net_wan(fn, iif);
+	wan = fcn_net_wan(fn, m->key.family, iif);
 	if (!fcn_has_room(fn, conf, m))
 		return fcn_refuse_session(fn, m, wan);
 	err = fcn_ct_map_in(fn, ct, m);
@@ -404,8 +422,8 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	struct fcn_mapping *from;
 	struct fcn_key key;
 
-	terms.filter = fcn_filter_before(fn, conf, nf_ct_protonum(ct),
-					 terms.ruled);
+	terms.filter = fcn_filter_before(fn, conf, to->key.family,
+					 to->key.proto, terms.ruled);
 	fcn_ct_key(conf, ct, &to->key.ext, &key);
 	fcn_mapping_find_any(&fn->table, &key);
 	from = fcn_opener(fn, conf, ct, &key.ext, &terms);
@@ -456,7 +474,7 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 		return -ENOENT;
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	/* pings of our address are the router's to answer */
-	if (tuple->dst.protonum == IPPROTO_ICMP)
+	if (fcn_is_icmp(tuple->dst.protonum))
 		return -ENOENT;
 
 	m = fcn_mapping_find_ext(&fn->table, state->pf, tuple->dst.protonum,
@@ -465,12 +483,14 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 	    m->key.zone != nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL))
 		return -ENOENT;
 
-	inside = iif != m->terms.ifindex && fcn_from_inside(fn, skb, iif);
-	if (inside ? !conf->hairpin : !asked && !fcn_net_wan(fn, iif))
+	inside = iif != m->terms.ifindex &&
+		 fcn_from_inside(fn, state->pf, skb, iif);
+	if (inside ? !conf->hairpin :
+		     !asked && !fcn_net_wan(fn, state->pf, iif))
 		return -ENOENT;
 	if (!fcn_mapping_accepts(m))
 		return fcn_refuse_stranger(fn, m, iif);
-	if (inside && fcn_conf_inside(conf, tuple->src.u3.ip) &&
+	if (inside && fcn_conf_inside(conf, state->pf, &tuple->src.u3) &&
 	    !nf_nat_initialized(ct, NF_NAT_MANIP_SRC))
 		return fcn_hairpin(fn, conf, skb, ct, m, iif);
 	return fcn_in(fn, conf, ct, m, iif);
@@ -481,18 +501,29 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 /*
  * The external address that a rule wants for this inside host: the same for all
  * protocols (RFC 4787, REQ-2), and the one that nf_nat takes for flows that get
- * no mapping.  Follows find_best_ips_proto().
+ * no mapping.  Follows find_best_ips_proto(): of each word of the address as
+ * much is chosen as the range leaves open.
  */
-static __be32 fcn_rule_addr(const struct nf_nat_range2 *range,
-			    const struct nf_conn *ct)
+static union nf_inet_addr fcn_rule_addr(const struct nf_nat_range2 *range,
+					const struct nf_conn *ct)
 {
+	const u32 words = nf_ct_l3num(ct) == NFPROTO_IPV6 ? 4 : 1;
 	const union nf_inet_addr *inside;
-	u32 first = ntohl(range->min_addr.ip), last = ntohl(range->max_addr.ip);
+	union nf_inet_addr addr = {};
+	u32 i, hash, first, span;
+	bool open = false;
 
 	inside = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src.u3;
-	return htonl(first + reciprocal_scale(jhash2(inside->all,
-						     ARRAY_SIZE(inside->all), 0),
-					      last - first + 1));
+	hash = jhash2(inside->all, ARRAY_SIZE(inside->all), 0);
+	for (i = 0; i < words; i++) {
+		first = open ? 0 : ntohl((__force __be32)range->min_addr.all[i]);
+		span = open ? U32_MAX :
+		       ntohl((__force __be32)range->max_addr.all[i]) - first + 1;
+		addr.all[i] = (__force u32)htonl(first +
+						 reciprocal_scale(hash, span));
+		open |= addr.all[i] != range->max_addr.all[i];
+	}
+	return addr;
 }
 
 static struct fcn_terms fcn_rule_terms(const struct fcn_conf *conf,
@@ -505,7 +536,7 @@ static struct fcn_terms fcn_rule_terms(const struct fcn_conf *conf,
 	terms.ruled = true;
 	terms.random = range->flags & NF_NAT_RANGE_PROTO_RANDOM_ALL;
 	/* strangers open no ICMP queries */
-	if (policy->filtered && nf_ct_protonum(ct) != IPPROTO_ICMP)
+	if (policy->filtered && !fcn_is_icmp(nf_ct_protonum(ct)))
 		terms.filter = policy->filter;
 	if (range->flags & NF_NAT_RANGE_PROTO_SPECIFIED) {
 		terms.first = ntohs(range->min_proto.all);
@@ -532,12 +563,12 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_SRC);
 	struct fcn_net *fn = fcn_net(state->net);
 	const struct fcn_conf *conf = fcn_conf(fn);
-	union nf_inet_addr ext = {};
+	union nf_inet_addr ext;
 	struct fcn_terms terms;
 	struct fcn_wan *wan;
 
 	/* no knobs: the namespace is going */
-	if (!ct || !conf || !skb_rtable(skb))
+	if (!ct || !conf || !skb_dst(skb))
 		return -ENOENT;
 	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
 		return -ENOENT;
@@ -549,16 +580,14 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 
 	terms = fcn_rule_terms(conf, policy, ct, state->out->ifindex);
 	if (policy->range.flags & NF_NAT_RANGE_MAP_IPS) {
-		ext.ip = fcn_rule_addr(&policy->range, ct);
+		ext = fcn_rule_addr(&policy->range, ct);
 		terms.named = true;
-		terms.routed = !__ip_dev_find(fn->net, ext.ip, false);
-	} else {
-		ext.ip = fcn_external_addr(fn, skb, state->out);
-		if (!ext.ip)
-			return fcn_drop(fn, FCN_STAT_drop_no_address);
+		terms.routed = !fcn_addr_is_local(fn->net, state->pf, &ext);
+	} else if (!fcn_addr_outside(fn, state->pf, skb, state->out, &ext)) {
+		return fcn_drop(fn, FCN_STAT_drop_no_address);
 	}
 	/* not another's rule */
-	wan = fcn_net_wan(fn, terms.ifindex);
+	wan = fcn_net_wan(fn, state->pf, terms.ifindex);
 	if (wan && conf->order_last)
 		fcn_wan_stat_inc(wan, FCN_WAN_LEFT);
 	return fcn_out(fn, conf, wan, skb, ct, &ext, &terms);
@@ -605,7 +634,7 @@ static void fcn_count_passed(struct fcn_net *fn, const struct sk_buff *skb,
 	if (!m)
 		return;
 	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
-	wan = fcn_net_wan(fn, skb->skb_iif);
+	wan = fcn_net_wan(fn, nf_ct_l3num(ct), skb->skb_iif);
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_PASSED);
 }
@@ -620,7 +649,7 @@ static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
 
 	if (!ct)
 		return NF_ACCEPT;
-	wan = fcn_net_wan(fn, state->out->ifindex);
+	wan = fcn_net_wan(fn, state->pf, state->out->ifindex);
 	if (!wan) {
 		fcn_count_passed(fn, skb, ct);
 		return NF_ACCEPT;
@@ -646,7 +675,7 @@ static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 
 	if (!ct)
 		return NF_ACCEPT;
-	wan = fcn_net_wan(fn, state->out->ifindex);
+	wan = fcn_net_wan(fn, state->pf, state->out->ifindex);
 	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
 		return NF_ACCEPT;
 	if (!fcn_is_mapped(fn, conf, skb, ct, state->out))
@@ -656,46 +685,90 @@ static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 	return fcn_out_plain(fn, conf, wan, skb, state, ct);
 }
 
-static const struct nf_hook_ops fcn_ops[] = {
-	{
-		.hook		= fcn_prerouting,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_PRE_ROUTING,
-		.priority	= INT_MAX,
-	}, {
-		.hook		= fcn_postrouting_first,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_POST_ROUTING,
-		.priority	= INT_MIN,
-	}, {
-		.hook		= fcn_postrouting_last,
-		.pf		= NFPROTO_IPV4,
-		.hooknum	= NF_INET_POST_ROUTING,
-		.priority	= INT_MAX,
-	},
+#define FCN_HOOKS(family)						\
+	{								\
+		{							\
+			.hook		= fcn_prerouting,		\
+			.pf		= family,			\
+			.hooknum	= NF_INET_PRE_ROUTING,		\
+			.priority	= INT_MAX,			\
+		}, {							\
+			.hook		= fcn_postrouting_first,	\
+			.pf		= family,			\
+			.hooknum	= NF_INET_POST_ROUTING,		\
+			.priority	= INT_MIN,			\
+		}, {							\
+			.hook		= fcn_postrouting_last,		\
+			.pf		= family,			\
+			.hooknum	= NF_INET_POST_ROUTING,		\
+			.priority	= INT_MAX,			\
+		},							\
+	}
+
+#define FCN_HOOK_COUNT	3
+
+/**
+ * struct fcn_door - how nf_nat asks us about a family's flows
+ * @ops:	the hooks
+ * @open:	lets it ask for one of them
+ * @close:	lets it ask no more
+ */
+struct fcn_door {
+	struct nf_hook_ops	ops[FCN_HOOK_COUNT];
+	int			(*open)(struct net *net,
+					const struct nf_hook_ops *op);
+	void			(*close)(struct net *net,
+					 const struct nf_hook_ops *op);
 };
 
-static void fcn_hooks_take_back(struct net *net, unsigned int count)
+static const struct fcn_door fcn_door4 = {
+	.ops	= FCN_HOOKS(NFPROTO_IPV4),
+	.open	= nf_nat_ipv4_register_fn,
+	.close	= nf_nat_ipv4_unregister_fn,
+};
+
+#if IS_ENABLED(CONFIG_IPV6)
+static const struct fcn_door fcn_door6 = {
+	.ops	= FCN_HOOKS(NFPROTO_IPV6),
+	.open	= nf_nat_ipv6_register_fn,
+	.close	= nf_nat_ipv6_unregister_fn,
+};
+
+static const struct fcn_door *fcn_door(u8 family)
+{
+	return family == NFPROTO_IPV6 ? &fcn_door6 : &fcn_door4;
+}
+#else
+static const struct fcn_door *fcn_door(u8 family)
+{
+	return &fcn_door4;
+}
+#endif
+
+static void fcn_door_close(const struct fcn_door *door, struct net *net,
+			   unsigned int count)
 {
 	while (count--)
-		nf_nat_ipv4_unregister_fn(net, &fcn_ops[count]);
+		door->close(net, &door->ops[count]);
 }
 
 /**
  * fcn_hooks_register - let nf_nat ask us
  * @net:	namespace
+ * @family:	NFPROTO_*
  *
  * Return: 0, or a negative error; then it asks for nothing.
  */
-int fcn_hooks_register(struct net *net)
+int fcn_hooks_register(struct net *net, u8 family)
 {
+	const struct fcn_door *door = fcn_door(family);
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < ARRAY_SIZE(fcn_ops); i++) {
-		err = nf_nat_ipv4_register_fn(net, &fcn_ops[i]);
+	for (i = 0; i < FCN_HOOK_COUNT; i++) {
+		err = door->open(net, &door->ops[i]);
 		if (err) {
-			fcn_hooks_take_back(net, i);
+			fcn_door_close(door, net, i);
 			return err;
 		}
 	}
@@ -705,10 +778,11 @@ int fcn_hooks_register(struct net *net)
 /**
  * fcn_hooks_unregister - let nf_nat ask us no more
  * @net:	namespace
+ * @family:	NFPROTO_*
  *
  * Does not wait for packets that are just being asked about.
  */
-void fcn_hooks_unregister(struct net *net)
+void fcn_hooks_unregister(struct net *net, u8 family)
 {
-	fcn_hooks_take_back(net, ARRAY_SIZE(fcn_ops));
+	fcn_door_close(fcn_door(family), net, FCN_HOOK_COUNT);
 }

@@ -22,6 +22,7 @@
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/sock.h>
 
 #include "compat.h"
@@ -387,23 +388,41 @@ static int fcn_port_random(const struct fcn_pool *pool,
 	return fcn_port_round(pool, wish, parity, first + n);
 }
 
+/* Is a UDP socket bound to this address, or to all? */
+static bool fcn_udp_is_bound(const struct sock *sk, u8 family,
+			     const union nf_inet_addr *addr)
+{
+	__be32 bound;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (family == NFPROTO_IPV6)
+		return sk->sk_family == AF_INET6 &&
+		       (ipv6_addr_any(&sk->sk_v6_rcv_saddr) ||
+			ipv6_addr_equal(&sk->sk_v6_rcv_saddr, &addr->in6));
+#endif
+	bound = READ_ONCE(inet_sk(sk)->inet_rcv_saddr);
+	return !bound || bound == addr->ip;
+}
+
 /*
  * Walks the sockets in the slot of @port, as bind() does.  A lookup by address
  * would not see those that are connected.
  */
-static bool fcn_udp_socket(struct net *net, __be32 addr, u16 port, int ifindex)
+static bool fcn_udp_socket(struct net *net, u8 family,
+			   const union nf_inet_addr *addr, u16 port,
+			   int ifindex)
 {
 	struct udp_hslot *slot = udp_hashslot(fcn_udp_table(net), net, port);
 	struct sock *sk;
 
 	sk_for_each_rcu(sk, &slot->head) {
-		__be32 bound = READ_ONCE(inet_sk(sk)->inet_rcv_saddr);
 		int dev = READ_ONCE(sk->sk_bound_dev_if);
 
 		if (!net_eq(sock_net(sk), net) ||
 		    udp_sk(sk)->udp_port_hash != port)
 			continue;
-		if ((!bound || bound == addr) && (!dev || dev == ifindex))
+		if (fcn_udp_is_bound(sk, family, addr) &&
+		    (!dev || dev == ifindex))
 			return true;
 	}
 	return false;
@@ -420,16 +439,19 @@ static bool fcn_udp_socket(struct net *net, __be32 addr, u16 port, int ifindex)
 bool fcn_port_has_socket(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port)
 {
-	__be32 addr = pool->key.addr.ip;
-
-	if (pool->key.family != NFPROTO_IPV4)
-		return false;
+	const union nf_inet_addr *addr = &pool->key.addr;
+	const u8 family = pool->key.family;
 
 	switch (pool->key.proto) {
 	case IPPROTO_UDP:
-		return fcn_udp_socket(wish->net, addr, port, wish->ifindex);
+		return fcn_udp_socket(wish->net, family, addr, port,
+				      wish->ifindex);
 	case IPPROTO_TCP:
-		return fcn_tcp_listener(wish->net, addr, port, wish->ifindex);
+		return family == NFPROTO_IPV6 ?
+		       fcn_tcp6_listener(wish->net, &addr->in6, port,
+					 wish->ifindex) :
+		       fcn_tcp_listener(wish->net, addr->ip, port,
+					wish->ifindex);
 	default:
 		return false;
 	}
@@ -449,7 +471,7 @@ bool fcn_port_has_socket(const struct fcn_pool *pool,
 bool fcn_port_is_routers(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port)
 {
-	if (pool->key.proto == IPPROTO_ICMP)
+	if (fcn_is_icmp(pool->key.proto))
 		return false;
 	if (wish->kept && test_bit(port, wish->kept))
 		return true;
@@ -561,7 +583,7 @@ int fcn_port_take(struct fcn_pool *pool, u16 port, struct fcn_mapping *m)
 	__set_bit(bit, chunk->used);
 	if (fcn_chunk_next_free(chunk, 0, port & 1) == FCN_CHUNK_PORTS)
 		__set_bit(i, pool->full[port & 1]);
-	pool->used++;
+	WRITE_ONCE(pool->used, pool->used + 1);
 	rcu_assign_pointer(chunk->owner[bit], m);
 	return 0;
 }
@@ -580,7 +602,7 @@ void fcn_port_release(struct fcn_pool *pool, u16 port)
 	RCU_INIT_POINTER(chunk->owner[bit], NULL);
 	__clear_bit(bit, chunk->used);
 	__clear_bit(i, pool->full[port & 1]);
-	pool->used--;
+	WRITE_ONCE(pool->used, pool->used - 1);
 }
 
 static int fcn_port_list_add(struct fcn_port_list *list, u32 first, u32 last)

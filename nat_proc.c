@@ -11,8 +11,9 @@
  * stopped, and holds no lock for longer than a line or a bucket.
  */
 
-#include <linux/inetdevice.h>
 #include <linux/inet.h>
+#include <linux/inetdevice.h>
+#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
@@ -21,6 +22,7 @@
 #include <linux/timekeeping.h>
 #include <net/netfilter/nf_conntrack.h>
 
+#include "nat_addr.h"
 #include "nat_conf.h"
 #include "nat_conntrack.h"
 #include "nat_core.h"
@@ -179,6 +181,21 @@ static int fcn_parse_port(char *text, __be16 *port)
 	return 0;
 }
 
+/* "192.168.1.2" or "[fd00::2]" */
+static int fcn_parse_address(char *text, u8 *family, union nf_inet_addr *addr)
+{
+	size_t len = strlen(text);
+	bool bracketed = len > 2 && *text == '[' && text[len - 1] == ']';
+
+	if (bracketed) {
+		text[len - 1] = '\0';
+		text++;
+	}
+	if (fcn_addr_parse(text, family, addr))
+		return -EINVAL;
+	return bracketed == (*family == NFPROTO_IPV6) ? 0 : -EINVAL;
+}
+
 /* "udp 192.168.1.2:5000", and maybe more words, to which @text points then. */
 static int fcn_parse_inside(char **text, struct fcn_key *key)
 {
@@ -190,29 +207,33 @@ static int fcn_parse_inside(char **text, struct fcn_key *key)
 		if (!strcmp(name, fcn_proto_name(protos[i])))
 			break;
 	if (i == ARRAY_SIZE(protos) || fcn_parse_port(inside, &key->port) ||
-	    !in4_pton(inside, -1, (u8 *)&key->addr.ip, '\0', NULL))
+	    fcn_parse_address(inside, &key->family, &key->addr))
 		return -EINVAL;
 	key->proto = protos[i];
-	key->family = NFPROTO_IPV4;
+	if (key->proto == IPPROTO_ICMP && key->family == NFPROTO_IPV6)
+		key->proto = IPPROTO_ICMPV6;
 	return 0;
 }
 
-/* "udp 192.168.1.2:5000 203.0.113.1:5000", or an interface for the address */
+/*
+ * "udp 192.168.1.2:5000 203.0.113.1:5000", likewise IPv6, or an interface for the
+ * external address.
+ */
 static int fcn_parse_static(char *text, struct fcn_static *wish)
 {
 	int err = fcn_parse_inside(&text, &wish->key);
-	__be32 host = wish->key.addr.ip;
+	u8 family;
 
 	/* inbound ICMP queries are the router's */
-	if (err || wish->key.proto == IPPROTO_ICMP || !wish->key.port ||
-	    ipv4_is_zeronet(host) || ipv4_is_loopback(host) ||
-	    ipv4_is_multicast(host) || ipv4_is_lbcast(host))
+	if (err || fcn_is_icmp(wish->key.proto) || !wish->key.port ||
+	    !fcn_addr_is_host(wish->key.family, &wish->key.addr))
 		return -EINVAL;
 	if (fcn_parse_port(text, &wish->port) || !wish->port)
 		return -EINVAL;
-	if (in4_pton(text, -1, (u8 *)&wish->addr, '\0', NULL))
-		return wish->addr ? 0 : -EINVAL;
-	if (!dev_valid_name(text))
+	if (!fcn_parse_address(text, &family, &wish->addr))
+		return family == wish->key.family &&
+		       !fcn_addr_is_any(&wish->addr) ? 0 : -EINVAL;
+	if (*text == '[' || !dev_valid_name(text))
 		return -EINVAL;
 	strscpy(wish->dev, text, sizeof(wish->dev));
 	return 0;
@@ -301,7 +322,7 @@ static void fcn_show_session(struct seq_file *seq, const struct nf_conn *ct,
 				    IP_CT_DIR_ORIGINAL].tuple;
 	fcn_show_ends(seq, m);
 	fcn_show_endpoint(seq, "peer", m->key.family, &tuple->dst.u3,
-			  m->key.proto == IPPROTO_ICMP ? 0 : tuple->dst.u.all);
+			  fcn_is_icmp(m->key.proto) ? 0 : tuple->dst.u.all);
 	seq_printf(seq, " dir=%s phase=%s\n", in ? "in" : "out",
 		   fcn_phase_names[s->phase]);
 }
@@ -381,19 +402,17 @@ static int fcn_stats_show(struct seq_file *seq, void *v)
 /* status */
 
 static void fcn_status_address(struct seq_file *seq,
-			       const struct net_device *dev)
+			       const struct net_device *dev, u8 family)
 {
-	__be32 addr = fcn_wan_addr(dev);
+	union nf_inet_addr addr;
 
-	if (!addr) {
+	if (!fcn_addr_of(dev, family, &addr)) {
 		seq_puts(seq, " address=none");
 		return;
 	}
-	/* RFC 1918, and RFC 6598 for what carriers use */
-	seq_printf(seq, " address=%pI4 private=%d", &addr,
-		   ipv4_is_private_10(addr) || ipv4_is_private_172(addr) ||
-		   ipv4_is_private_192(addr) ||
-		   (addr & htonl(0xffc00000)) == htonl(0x64400000));
+	seq_printf(seq, family == NFPROTO_IPV6 ? " address=%pI6c private=%d" :
+						 " address=%pI4 private=%d",
+		   &addr, fcn_addr_is_private(family, &addr));
 }
 
 static void fcn_status_wan(struct seq_file *seq, const struct fcn_net *fn,
@@ -402,12 +421,13 @@ static void fcn_status_wan(struct seq_file *seq, const struct fcn_net *fn,
 	struct net_device *dev = dev_get_by_name_rcu(fn->net, wan->name);
 	u64 in, passed, offered, left;
 
-	seq_printf(seq, "wan=%s", wan->name);
+	seq_printf(seq, "wan%s=%s", wan->family == NFPROTO_IPV6 ? "6" : "",
+		   wan->name);
 	if (!dev) {
 		seq_puts(seq, " exists=0");
 	} else {
 		seq_printf(seq, " exists=1 up=%d", !!(dev->flags & IFF_UP));
-		fcn_status_address(seq, dev);
+		fcn_status_address(seq, dev, wan->family);
 	}
 
 	/* the later count first: the difference is never below zero */
@@ -431,15 +451,23 @@ static int fcn_status_show(struct seq_file *seq, void *v)
 
 	mutex_lock(&fn->mutex);
 	statics = fn->statics.count;
-	in_force = fcn_statics_in_force(fn);
+	in_force = fcn_statics_in_force(fn, NFPROTO_IPV4) +
+		   fcn_statics_in_force(fn, NFPROTO_IPV6);
 	mutex_unlock(&fn->mutex);
 
 	rcu_read_lock();
 	conf = fcn_conf(fn);
 	seq_printf(seq, "active=%d order=%s rules=%u forwarding=%d\n",
-		   READ_ONCE(fn->hooked),
-		   conf->order_last ? "last" : "first", READ_ONCE(fn->rules),
+		   READ_ONCE(fn->hooked[NFPROTO_IPV4]),
+		   conf->order_last ? "last" : "first",
+		   READ_ONCE(fn->rules[NFPROTO_IPV4]),
 		   !!IPV4_DEVCONF_ALL(fn->net, FORWARDING));
+#if IS_ENABLED(CONFIG_IPV6)
+	if (READ_ONCE(fn->hooked[NFPROTO_IPV6]))
+		seq_printf(seq, "active6=1 rules6=%u forwarding6=%d\n",
+			   READ_ONCE(fn->rules[NFPROTO_IPV6]),
+			   !!fn->net->ipv6.devconf_all->forwarding);
+#endif
 	list_for_each_entry_rcu(wan, &fn->wans, list)
 		fcn_status_wan(seq, fn, wan);
 	seq_printf(seq, "mappings=%d max_mappings=%u refusing=%s\n",

@@ -11,12 +11,12 @@
  */
 
 #include <linux/bitmap.h>
-#include <linux/inetdevice.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "nat_addr.h"
 #include "nat_conf.h"
 #include "nat_core.h"
 #include "nat_static.h"
@@ -99,17 +99,23 @@ static void fcn_statics_keep(struct fcn_net *fn, u8 proto, __be16 port)
 		clear_bit(ntohs(port), fcn_kept_bits(kept, proto));
 }
 
-/* The external address that it should be on now, or 0.  Under RCU. */
-static __be32 fcn_static_addr(const struct fcn_net *fn,
-			      const struct fcn_static *s,
-			      struct net_device **dev)
+/*
+ * The external address that it should be on now, and its device, or NULL.  Under
+ * RCU.
+ */
+static struct net_device *fcn_static_dev(const struct fcn_net *fn,
+					 const struct fcn_static *s,
+					 union nf_inet_addr *addr)
 {
+	struct net_device *dev;
+
 	if (!*s->dev) {
-		*dev = __ip_dev_find(fn->net, s->addr, false);
-		return *dev ? s->addr : 0;
+		*addr = s->addr;
+		return fcn_addr_dev(fn->net, s->key.family, addr);
 	}
-	*dev = dev_get_by_name_rcu(fn->net, s->dev);
-	return *dev && (*dev)->flags & IFF_UP ? fcn_wan_addr(*dev) : 0;
+	dev = dev_get_by_name_rcu(fn->net, s->dev);
+	return dev && dev->flags & IFF_UP &&
+	       fcn_addr_of(dev, s->key.family, addr) ? dev : NULL;
 }
 
 /* Its mapping if it is in force, or NULL.  Under RCU. */
@@ -130,22 +136,22 @@ static int fcn_static_establish(struct fcn_net *fn, struct fcn_static *s)
 {
 	struct net_device *dev;
 	struct fcn_mapping *m;
+	union nf_inet_addr addr;
 	int err = 0;
-	__be32 addr;
 
 	lockdep_assert_held(&fn->mutex);
 	rcu_read_lock();
-	addr = fcn_static_addr(fn, s, &dev);
+	dev = fcn_static_dev(fn, s, &addr);
 	m = fcn_static_mapping(fn, s);
-	if (m && (!addr || s->key.ext.ip == addr))
+	if (m && (!dev || nf_inet_addr_cmp(&s->key.ext, &addr)))
 		goto unlock;
 	if (m)
 		fcn_mapping_condemn(m);
-	s->key.ext.ip = addr;
-	err = addr ? fcn_mapping_fix(fn, &s->key, s->port, dev) :
-		     -EADDRNOTAVAIL;
-	if (err)
-		s->key.ext.ip = 0;	/* what is there is not its own */
+	s->key.ext = addr;
+	err = dev ? fcn_mapping_fix(fn, &s->key, s->port, dev) :
+		    -EADDRNOTAVAIL;
+	if (err)	/* what is there is not its own */
+		memset(&s->key.ext, 0, sizeof(s->key.ext));
 unlock:
 	rcu_read_unlock();
 	return err;
@@ -179,15 +185,17 @@ bool fcn_statics_follow(struct fcn_net *fn)
 /**
  * fcn_statics_in_force - how many static forwards are in force
  * @fn:		namespace; the caller holds its mutex
+ * @family:	NFPROTO_*
  */
-u32 fcn_statics_in_force(struct fcn_net *fn)
+u32 fcn_statics_in_force(struct fcn_net *fn, u8 family)
 {
 	struct fcn_static *s;
 	u32 count = 0;
 
 	rcu_read_lock();
 	list_for_each_entry(s, &fn->statics.list, list)
-		count += !!fcn_static_mapping(fn, s);
+		count += s->key.family == family &&
+			 fcn_static_mapping(fn, s);
 	rcu_read_unlock();
 	return count;
 }
@@ -195,7 +203,8 @@ u32 fcn_statics_in_force(struct fcn_net *fn)
 static bool fcn_static_is_of(const struct fcn_static *s,
 			     const struct fcn_key *inside)
 {
-	return s->key.proto == inside->proto && s->key.port == inside->port &&
+	return s->key.family == inside->family &&
+	       s->key.proto == inside->proto && s->key.port == inside->port &&
 	       nf_inet_addr_cmp(&s->key.addr, &inside->addr);
 }
 
@@ -206,7 +215,9 @@ static int fcn_static_conflict(const struct fcn_net *fn,
 	const struct fcn_static *s;
 
 	list_for_each_entry(s, &fn->statics.list, list) {
-		if (strcmp(s->dev, wish->dev) || s->addr != wish->addr)
+		if (strcmp(s->dev, wish->dev) ||
+		    s->key.family != wish->key.family ||
+		    !nf_inet_addr_cmp(&s->addr, &wish->addr))
 			continue;
 		if (fcn_static_is_of(s, &wish->key))
 			return -EEXIST;
@@ -239,7 +250,7 @@ int fcn_static_add(struct fcn_net *fn, const struct fcn_static *wish)
 
 	lockdep_assert_held(&fn->mutex);
 	rcu_read_lock();
-	if (__ip_dev_find(fn->net, wish->key.addr.ip, false))
+	if (fcn_addr_is_local(fn->net, wish->key.family, &wish->key.addr))
 		err = -EINVAL;
 	else
 		err = fcn_static_conflict(fn, wish);

@@ -6,16 +6,19 @@
  * what makes no sense, and decides nothing.  It is a module of its own, so that
  * fullcone_nat loads where there is no x_tables.
  *
- * Revision 0 is laid out as in the packages that had this target first; rule
- * sets and plugins written for those go on to work.  Revision 1 adds a filter.
+ * Revision 0 is laid out as in the packages that had this target first, another
+ * way for each family; rule sets and plugins written for those go on to work.
+ * Revision 1 is the same for both and adds a filter.
  */
 
-#include <linux/inet.h>
+#include <linux/in6.h>
 #include <linux/module.h>
 #include <linux/netfilter/x_tables.h>
 #include <net/netfilter/nf_nat.h>
 
+#include "nat_addr.h"
 #include "nat_core.h"
+#include "nat_log.h"
 #include "nat_policy.h"
 #include "xt_FULLCONENAT.h"
 
@@ -36,21 +39,40 @@ static struct fcn_policy fcn_policy_v0(const void *data)
 	return policy;
 }
 
-static struct fcn_policy fcn_policy_v1(const void *data)
+static struct fcn_policy fcn_policy_v0_ipv6(const void *data)
 {
-	const struct xt_fullconenat_tginfo *info = data;
-	const struct nf_nat_range2 *range = &info->range;
+	const struct nf_nat_range *range = data;
 	struct fcn_policy policy = {
 		.range = {
 			.flags		= range->flags | NF_NAT_RANGE_PERSISTENT,
-			.min_addr.ip	= range->min_addr.ip,
-			.max_addr.ip	= range->max_addr.ip,
+			.min_addr	= range->min_addr,
+			.max_addr	= range->max_addr,
 			.min_proto	= range->min_proto,
 			.max_proto	= range->max_proto,
 		},
+	};
+
+	return policy;
+}
+
+static struct fcn_policy fcn_policy_v1(const void *data, u8 family)
+{
+	const struct xt_fullconenat_tginfo *info = data;
+	struct fcn_policy policy = {
+		.range = info->range,
 		.filtered = info->filter != XT_FULLCONENAT_DEFAULT,
 	};
 
+	policy.range.flags |= NF_NAT_RANGE_PERSISTENT;
+	memset(&policy.range.base_proto, 0, sizeof(policy.range.base_proto));
+	if (family == NFPROTO_IPV4) {
+		policy.range.min_addr = (union nf_inet_addr) {
+			.ip = info->range.min_addr.ip,
+		};
+		policy.range.max_addr = (union nf_inet_addr) {
+			.ip = info->range.max_addr.ip,
+		};
+	}
 	switch (info->filter) {
 	case XT_FULLCONENAT_ADF:
 		policy.filter = FCN_ADF;
@@ -90,42 +112,68 @@ static unsigned int fcn_target_v0(struct sk_buff *skb,
 	return fcn_target(skb, par, &policy);
 }
 
-static unsigned int fcn_target_v1(struct sk_buff *skb,
-				  const struct xt_action_param *par)
+static unsigned int fcn_target_v0_ipv6(struct sk_buff *skb,
+				       const struct xt_action_param *par)
 {
-	struct fcn_policy policy = fcn_policy_v1(par->targinfo);
+	struct fcn_policy policy = fcn_policy_v0_ipv6(par->targinfo);
 
 	return fcn_target(skb, par, &policy);
 }
 
-/* Nothing that can be a host's address outside. */
-static bool fcn_addr_is_unusable(__be32 addr)
+static unsigned int fcn_target_v1(struct sk_buff *skb,
+				  const struct xt_action_param *par)
 {
-	return ipv4_is_zeronet(addr) || ipv4_is_loopback(addr) ||
-	       ipv4_is_multicast(addr) || ipv4_is_lbcast(addr);
+	struct fcn_policy policy = fcn_policy_v1(par->targinfo, xt_family(par));
+
+	return fcn_target(skb, par, &policy);
+}
+
+/* From the first to the last, as numbers. */
+static int fcn_addr_cmp(u8 family, const union nf_inet_addr *a,
+			const union nf_inet_addr *b)
+{
+	if (family == NFPROTO_IPV6)
+		return memcmp(&a->in6, &b->in6, sizeof(a->in6));
+	return memcmp(&a->ip, &b->ip, sizeof(a->ip));
+}
+
+static int fcn_target_check_addrs(u8 family, const struct nf_nat_range2 *range)
+{
+	const union nf_inet_addr *first = &range->min_addr;
+	const union nf_inet_addr *last = &range->max_addr;
+	struct sockaddr_in6 from, to;
+
+	if (!(range->flags & NF_NAT_RANGE_MAP_IPS))
+		return 0;
+	fcn_log_sockaddr(&from, family, first, 0);
+	fcn_log_sockaddr(&to, family, last, 0);
+	if (!fcn_addr_is_host(family, first) ||
+	    !fcn_addr_is_host(family, last)) {
+		pr_info_ratelimited("--to-source %pISc-%pISc: no host has such an address\n",
+				    &from, &to);
+		return -EINVAL;
+	}
+	if (fcn_addr_cmp(family, first, last) > 0) {
+		pr_info_ratelimited("--to-source %pISc-%pISc: the range is reversed\n",
+				    &from, &to);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static int fcn_target_check(const struct xt_tgchk_param *par,
 			    const struct nf_nat_range2 *range)
 {
-	const __be32 first = range->min_addr.ip, last = range->max_addr.ip;
+	int err;
 
 	if (range->flags & ~XT_FULLCONENAT_FLAGS) {
 		pr_info_ratelimited("flags %#x are unknown\n",
 				    range->flags & ~XT_FULLCONENAT_FLAGS);
 		return -EINVAL;
 	}
-	if (range->flags & NF_NAT_RANGE_MAP_IPS &&
-	    (fcn_addr_is_unusable(first) || fcn_addr_is_unusable(last))) {
-		pr_info_ratelimited("--to-source %pI4-%pI4: no host has such an address\n",
-				    &first, &last);
-		return -EINVAL;
-	}
-	if (range->flags & NF_NAT_RANGE_MAP_IPS && ntohl(first) > ntohl(last)) {
-		pr_info_ratelimited("--to-source %pI4-%pI4: the range is reversed\n",
-				    &first, &last);
-		return -EINVAL;
-	}
+	err = fcn_target_check_addrs(par->family, range);
+	if (err)
+		return err;
 	if (range->flags & NF_NAT_RANGE_PROTO_SPECIFIED &&
 	    ntohs(range->min_proto.all) > ntohs(range->max_proto.all)) {
 		pr_info_ratelimited("--to-ports %u-%u: the range is reversed\n",
@@ -133,7 +181,7 @@ static int fcn_target_check(const struct xt_tgchk_param *par,
 				    ntohs(range->max_proto.all));
 		return -EINVAL;
 	}
-	return fcn_rule_get(par->net);
+	return fcn_rule_get(par->net, par->family);
 }
 
 static int fcn_target_check_v0(const struct xt_tgchk_param *par)
@@ -149,10 +197,17 @@ static int fcn_target_check_v0(const struct xt_tgchk_param *par)
 	return fcn_target_check(par, &policy.range);
 }
 
+static int fcn_target_check_v0_ipv6(const struct xt_tgchk_param *par)
+{
+	struct fcn_policy policy = fcn_policy_v0_ipv6(par->targinfo);
+
+	return fcn_target_check(par, &policy.range);
+}
+
 static int fcn_target_check_v1(const struct xt_tgchk_param *par)
 {
 	const struct xt_fullconenat_tginfo *info = par->targinfo;
-	struct fcn_policy policy = fcn_policy_v1(info);
+	struct fcn_policy policy = fcn_policy_v1(info, par->family);
 
 	if (info->filter >= XT_FULLCONENAT_FILTERS ||
 	    memchr_inv(info->reserved, 0, sizeof(info->reserved))) {
@@ -164,7 +219,7 @@ static int fcn_target_check_v1(const struct xt_tgchk_param *par)
 
 static void fcn_target_destroy(const struct xt_tgdtor_param *par)
 {
-	fcn_rule_put(par->net);
+	fcn_rule_put(par->net, par->family);
 }
 
 #define FCN_TARGET_HOOKS	(BIT(NF_INET_PRE_ROUTING) | \
@@ -194,6 +249,31 @@ static struct xt_target fcn_targets[] __read_mostly = {
 		.destroy	= fcn_target_destroy,
 		.me		= THIS_MODULE,
 	},
+#if IS_ENABLED(CONFIG_IPV6)
+	{
+		.name		= "FULLCONENAT",
+		.family		= NFPROTO_IPV6,
+		.revision	= 0,
+		.table		= "nat",
+		.hooks		= FCN_TARGET_HOOKS,
+		.target		= fcn_target_v0_ipv6,
+		.targetsize	= sizeof(struct nf_nat_range),
+		.checkentry	= fcn_target_check_v0_ipv6,
+		.destroy	= fcn_target_destroy,
+		.me		= THIS_MODULE,
+	}, {
+		.name		= "FULLCONENAT",
+		.family		= NFPROTO_IPV6,
+		.revision	= 1,
+		.table		= "nat",
+		.hooks		= FCN_TARGET_HOOKS,
+		.target		= fcn_target_v1,
+		.targetsize	= sizeof(struct xt_fullconenat_tginfo),
+		.checkentry	= fcn_target_check_v1,
+		.destroy	= fcn_target_destroy,
+		.me		= THIS_MODULE,
+	},
+#endif
 };
 
 static int __init fcn_targets_init(void)
@@ -213,3 +293,4 @@ MODULE_DESCRIPTION("Xtables: the target FULLCONENAT of fullcone_nat");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(FCN_VERSION);
 MODULE_ALIAS("ipt_FULLCONENAT");
+MODULE_ALIAS("ip6t_FULLCONENAT");

@@ -2,11 +2,10 @@
 /*
  * The owner's wan interfaces.
  *
- * Owns the list behind the knob `wan`: names that stay while devices come and
+ * Owns the list behind the knobs `wan` and `wan6`: names that stay while devices come and
  * go, the device that has such a name now, and what is counted for each.
  */
 
-#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -29,39 +28,21 @@ u64 fcn_wan_stat_read(const struct fcn_wan *wan, enum fcn_wan_stat stat)
 /**
  * fcn_net_wan - is this device one of the owner's wan interfaces?
  * @fn:		namespace
+ * @family:	NFPROTO_*: for which packets
  * @ifindex:	the device; 0 is none
  *
  * Return: the interface, valid until rcu_read_unlock(), or NULL.
  */
-struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex)
+struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, u8 family, int ifindex)
 {
 	struct fcn_wan *wan;
 
-	/* at most FCN_WANS_MAX */
+	/* at most FCN_WANS_MAX of each family */
 	list_for_each_entry_rcu(wan, &fn->wans, list)
-		if (READ_ONCE(wan->ifindex) == ifindex && ifindex)
+		if (READ_ONCE(wan->ifindex) == ifindex && ifindex &&
+		    wan->family == family)
 			return wan;
 	return NULL;
-}
-
-/**
- * fcn_wan_addr - the address of an interface
- * @dev:	its device
- *
- * Under rcu_read_lock().
- *
- * Return: network order; 0 if it has none, where the kernel would choose
- * another device's.
- */
-__be32 fcn_wan_addr(const struct net_device *dev)
-{
-	struct in_device *in_dev = __in_dev_get_rcu(dev);
-	__be32 addr = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
-
-	if (!in_dev || !inet_confirm_addr(dev_net(dev), in_dev, 0, addr,
-					  RT_SCOPE_HOST))
-		return 0;
-	return addr;
 }
 
 /**
@@ -96,7 +77,7 @@ static void fcn_wan_free_rcu(struct rcu_head *head)
 	kfree(wan);
 }
 
-static struct fcn_wan *fcn_wan_create(const char *name)
+static struct fcn_wan *fcn_wan_create(u8 family, const char *name)
 {
 	struct fcn_wan *wan = kzalloc(sizeof(*wan), GFP_KERNEL);
 
@@ -107,16 +88,19 @@ static struct fcn_wan *fcn_wan_create(const char *name)
 		kfree(wan);
 		return NULL;
 	}
+	wan->family = family;
 	strscpy(wan->name, name, sizeof(wan->name));
 	return wan;
 }
 
-static bool fcn_conf_names(const struct fcn_conf *conf, const char *name)
+static bool fcn_conf_names(const struct fcn_conf *conf,
+			   const struct fcn_wan *wan)
 {
+	const struct fcn_names *names = fcn_conf_wans(conf, wan->family);
 	u32 i;
 
-	for (i = 0; i < conf->wans; i++)
-		if (!strcmp(conf->wan[i], name))
+	for (i = 0; i < names->count; i++)
+		if (!strcmp(names->name[i], wan->name))
 			return true;
 	return false;
 }
@@ -124,14 +108,15 @@ static bool fcn_conf_names(const struct fcn_conf *conf, const char *name)
 /**
  * fcn_net_names - is this name in the owner's list of wan interfaces?
  * @fn:		namespace; the caller holds its mutex
+ * @family:	NFPROTO_*: for which packets
  * @name:	name of a device
  */
-bool fcn_net_names(const struct fcn_net *fn, const char *name)
+bool fcn_net_names(const struct fcn_net *fn, u8 family, const char *name)
 {
 	struct fcn_wan *wan;
 
 	list_for_each_entry(wan, &fn->wans, list)
-		if (!strcmp(wan->name, name))
+		if (wan->family == family && !strcmp(wan->name, name))
 			return true;
 	return false;
 }
@@ -150,6 +135,24 @@ void fcn_wans_free(struct list_head *wans)
 	}
 }
 
+static int fcn_wans_prepare_of(const struct fcn_net *fn, u8 family,
+			       const struct fcn_names *names,
+			       struct list_head *added)
+{
+	struct fcn_wan *wan;
+	u32 i;
+
+	for (i = 0; i < names->count; i++) {
+		if (fcn_net_names(fn, family, names->name[i]))
+			continue;
+		wan = fcn_wan_create(family, names->name[i]);
+		if (!wan)
+			return -ENOMEM;
+		list_add_tail(&wan->list, added);
+	}
+	return 0;
+}
+
 /**
  * fcn_wans_prepare - make the interfaces that are not there yet
  * @fn:		namespace; the caller holds its mutex
@@ -161,20 +164,14 @@ void fcn_wans_free(struct list_head *wans)
 int fcn_wans_prepare(const struct fcn_net *fn, const struct fcn_conf *conf,
 		     struct list_head *added)
 {
-	struct fcn_wan *wan;
-	u32 i;
+	int err;
 
-	for (i = 0; i < conf->wans; i++) {
-		if (fcn_net_names(fn, conf->wan[i]))
-			continue;
-		wan = fcn_wan_create(conf->wan[i]);
-		if (!wan) {
-			fcn_wans_free(added);
-			return -ENOMEM;
-		}
-		list_add_tail(&wan->list, added);
-	}
-	return 0;
+	err = fcn_wans_prepare_of(fn, NFPROTO_IPV4, &conf->wan, added);
+	if (!err)
+		err = fcn_wans_prepare_of(fn, NFPROTO_IPV6, &conf->wan6, added);
+	if (err)
+		fcn_wans_free(added);
+	return err;
 }
 
 /**
@@ -191,7 +188,7 @@ void fcn_wans_replace(struct fcn_net *fn, const struct fcn_conf *conf,
 	struct fcn_wan *wan, *next;
 
 	list_for_each_entry_safe(wan, next, &fn->wans, list) {
-		if (fcn_conf_names(conf, wan->name))
+		if (fcn_conf_names(conf, wan))
 			continue;
 		list_del_rcu(&wan->list);
 		call_rcu(&wan->rcu, fcn_wan_free_rcu);

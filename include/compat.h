@@ -12,6 +12,7 @@
 
 #include <linux/sysctl.h>
 #include <linux/version.h>
+#include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
 #include <net/net_namespace.h>
 #include <net/netfilter/nf_conntrack.h>
@@ -68,6 +69,23 @@ fcn_tcp_listener(struct net *net, __be32 daddr, u16 port, int dif)
 #endif
 }
 
+/* The same for IPv6. */
+static inline struct sock *
+fcn_tcp6_listener(struct net *net, const struct in6_addr *daddr, u16 port,
+		  int dif)
+{
+#if !IS_ENABLED(CONFIG_IPV6)
+	return NULL;
+#elif defined(FCN_HAVE_LISTENER_HASHINFO)
+	return inet6_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
+				     NULL, 0, &in6addr_any, 0, daddr, port, dif,
+				     0);
+#else
+	return inet6_lookup_listener(net, NULL, 0, &in6addr_any, 0, daddr, port,
+				     dif, 0);
+#endif
+}
+
 /* Has this namespace a socket that takes this TCP segment?  Ports network order. */
 static inline bool
 fcn_tcp_has_socket(struct net *net, struct sk_buff *skb, __be32 saddr,
@@ -81,6 +99,27 @@ fcn_tcp_has_socket(struct net *net, struct sk_buff *skb, __be32 saddr,
 #else
 	sk = inet_lookup(net, skb, ip_hdrlen(skb), saddr, sport, daddr, dport,
 			 dif);
+#endif
+	if (sk)
+		sock_gen_put(sk);
+	return sk;
+}
+
+/* The same for IPv6; the TCP header is @doff behind the head of the packet. */
+static inline bool
+fcn_tcp6_has_socket(struct net *net, struct sk_buff *skb, int doff,
+		    const struct in6_addr *saddr, __be16 sport,
+		    const struct in6_addr *daddr, __be16 dport, int dif)
+{
+	struct sock *sk;
+
+#if !IS_ENABLED(CONFIG_IPV6)
+	return false;
+#elif defined(FCN_HAVE_LISTENER_HASHINFO)
+	sk = inet6_lookup(net, net->ipv4.tcp_death_row.hashinfo, skb, doff,
+			  saddr, sport, daddr, dport, dif);
+#else
+	sk = inet6_lookup(net, skb, doff, saddr, sport, daddr, dport, dif);
 #endif
 	if (sk)
 		sock_gen_put(sk);

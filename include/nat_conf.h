@@ -8,6 +8,7 @@
 #include <linux/if.h>
 #include <linux/types.h>
 
+#include "nat_addr.h"
 #include "nat_filter.h"
 #include "nat_port.h"
 #include "nat_timewait.h"
@@ -29,6 +30,16 @@ enum fcn_reject {
 #define FCN_PROTO_UDP		BIT(0)
 #define FCN_PROTO_TCP		BIT(1)
 #define FCN_PROTO_ICMP		BIT(2)
+
+/**
+ * struct fcn_names - a list of interfaces
+ * @count:	names in use
+ * @name:	they need not be there
+ */
+struct fcn_names {
+	u32	count;
+	char	name[FCN_WANS_MAX][IFNAMSIZ];
+};
 
 /**
  * struct fcn_conf - the knobs of one namespace
@@ -55,10 +66,10 @@ enum fcn_reject {
  *			limit
  * @reject:		enum fcn_reject: what a refused inside host is told
  * @log:		a line in the kernel's log for each mapping
- * @wans:		names in @wan
- * @wan:		interfaces whose flows are ours
+ * @wan:		interfaces whose IPv4 flows are ours
+ * @wan6:		interfaces whose IPv6 flows are ours
  * @prefixes:		prefixes in @inside; 0: every inside host is ours
- * @inside:		addresses and masks, network order
+ * @inside:		of hosts that are ours
  * @short_count:	ports in @short_ports
  * @short_ports:	destination ports that make no ordinary mapping, host order
  * @ports:		ports that may be handed out
@@ -92,13 +103,10 @@ struct fcn_conf {
 	u32			reject;
 	u32			log;
 
-	u32			wans;
-	char			wan[FCN_WANS_MAX][IFNAMSIZ];
+	struct fcn_names	wan;
+	struct fcn_names	wan6;
 	u32			prefixes;
-	struct {
-		__be32	addr;
-		__be32	mask;
-	} inside[FCN_PREFIXES_MAX];
+	struct fcn_prefix	inside[FCN_PREFIXES_MAX];
 	u32			short_count;
 	u16			short_ports[FCN_SHORT_PORTS_MAX];
 	struct fcn_port_list	ports;
@@ -107,10 +115,12 @@ struct fcn_conf {
 	struct fcn_port_list	icmp_ids;
 };
 
-bool fcn_conf_maps(const struct fcn_conf *conf, u8 proto);
+const struct fcn_names *fcn_conf_wans(const struct fcn_conf *conf, u8 family);
+bool fcn_conf_maps(const struct fcn_conf *conf, u8 family, u8 proto);
 bool fcn_conf_per_peer(const struct fcn_conf *conf, u8 proto);
 enum fcn_filter fcn_conf_filter(const struct fcn_conf *conf, u8 proto);
-bool fcn_conf_inside(const struct fcn_conf *conf, __be32 addr);
+bool fcn_conf_inside(const struct fcn_conf *conf, u8 family,
+		     const union nf_inet_addr *addr);
 bool fcn_conf_short_port(const struct fcn_conf *conf, u8 proto, __be16 port);
 const struct fcn_port_list *fcn_conf_ports(const struct fcn_conf *conf,
 					   u8 proto);

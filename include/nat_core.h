@@ -7,6 +7,7 @@
 
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/netfilter.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -77,10 +78,11 @@ struct fcn_stats {
  *		what nf_tables holds while a rule comes, are outside of it
  * @conf:	the knobs; read under RCU
  * @wans:	the interfaces in the knob `wan`; read under RCU
- * @rules:	rules of the FULLCONENAT target; read with READ_ONCE()
- * @hooked:	hooks are registered; read with READ_ONCE()
- * @lingers:	the last rule has gone, and maybe come back; its mappings, and
- *		so the hooks, have not gone
+ * @rules:	rules of the FULLCONENAT target, by NFPROTO_*; read with
+ *		READ_ONCE()
+ * @hooked:	hooks are registered, by NFPROTO_*; read with READ_ONCE()
+ * @lingers:	the last rule of a family has gone, and maybe come back; its
+ *		mappings, and so the hooks, have not gone
  * @ruleless:	when it went, jiffies
  * @dead:	the namespace is going; only rules are left to be put
  * @statics:	the static forwards
@@ -103,8 +105,8 @@ struct fcn_net {
 	struct mutex			mutex;	/* protects up to @table */
 	struct fcn_conf __rcu		*conf;
 	struct list_head		wans;
-	u32				rules;
-	bool				hooked;
+	u32				rules[NFPROTO_NUMPROTO];
+	bool				hooked[NFPROTO_NUMPROTO];
 	bool				lingers;
 	unsigned long			ruleless;
 	bool				dead;
@@ -124,8 +126,8 @@ struct fcn_net {
 	struct proc_dir_entry		*proc_file[FCN_PROC_FILES];
 };
 
-int fcn_rule_get(struct net *net);
-void fcn_rule_put(struct net *net);
+int fcn_rule_get(struct net *net, u8 family);
+void fcn_rule_put(struct net *net, u8 family);
 
 struct fcn_net *fcn_net(const struct net *net);
 int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf);

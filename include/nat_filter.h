@@ -45,8 +45,8 @@ int fcn_peers_init(struct fcn_peers *peers);
 void fcn_peers_exit(struct fcn_peers *peers);
 
 enum fcn_filter fcn_filter_before(const struct fcn_net *fn,
-				  const struct fcn_conf *conf, u8 proto,
-				  bool ruled);
+				  const struct fcn_conf *conf, u8 family,
+				  u8 proto, bool ruled);
 void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 		     struct fcn_mapping *m, const union nf_inet_addr *addr,
 		     __be16 port, u32 deadline);

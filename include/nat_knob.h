@@ -17,7 +17,7 @@ struct fcn_conf;
  * @parse:	reads a value into a configuration; may write to @text; 0 or a
  *		negative error
  * @print:	writes the value, without a newline; returns its length
- * @offset:	for numbers: of the u32 in struct fcn_conf
+ * @offset:	of the member in struct fcn_conf, where several knobs are read alike
  * @min:	for numbers: smallest; for lists: smallest number in it
  * @max:	for numbers: largest
  * @needed:	for lists: not to be empty
@@ -40,6 +40,7 @@ struct fcn_knob {
 
 enum {
 	FCN_KNOB_WAN,
+	FCN_KNOB_WAN6,
 	FCN_KNOB_ORDER,
 	FCN_KNOB_EXEMPT_MARK,
 	FCN_KNOB_INSIDE,

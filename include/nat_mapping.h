@@ -155,6 +155,7 @@ void fcn_mapping_resume(struct fcn_mapping *m);
 void fcn_mapping_condemn(struct fcn_mapping *m);
 bool fcn_mapping_retire(struct fcn_mapping *m);
 
+u32 fcn_mapping_count(const struct fcn_table *table, u8 family);
 void fcn_mapping_walk(struct fcn_table *table,
 		      void (*visit)(struct fcn_mapping *m, void *data),
 		      void *data);

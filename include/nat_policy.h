@@ -7,6 +7,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
+#include <linux/types.h>
 
 #include "nat_filter.h"
 
@@ -37,9 +38,10 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 int fcn_rule_in(struct sk_buff *skb, const struct nf_hook_state *state);
 
 bool fcn_is_exempt(const struct fcn_conf *conf, const struct sk_buff *skb);
+bool fcn_is_forwarded(struct net *net, u8 family, const struct sk_buff *skb);
 bool fcn_is_ipsec_bound(const struct sk_buff *skb);
 
-int fcn_hooks_register(struct net *net);
-void fcn_hooks_unregister(struct net *net);
+int fcn_hooks_register(struct net *net, u8 family);
+void fcn_hooks_unregister(struct net *net, u8 family);
 
 #endif /* _FULLCONE_NAT_POLICY_H */

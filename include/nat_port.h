@@ -5,6 +5,8 @@
 #ifndef _FULLCONE_NAT_PORT_H
 #define _FULLCONE_NAT_PORT_H
 
+#include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/netfilter.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
@@ -12,6 +14,12 @@
 
 struct fcn_mapping;
 struct net;
+
+/* A query has one id in place of two ports. */
+static inline bool fcn_is_icmp(u8 proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
 
 #define FCN_PORTS	65536	/* also: ICMP query ids */
 #define FCN_PORTS_LOW	1024	/* these many are well-known */
@@ -55,7 +63,7 @@ struct fcn_pool_key {
  * @list:	in fcn_pools.list
  * @lock:	protects all members below.  Never held around a call into
  *		conntrack, so it may be taken under a conntrack bucket lock.
- * @used:	ports in use
+ * @used:	ports in use; read with READ_ONCE()
  * @dead:	unlinked; nothing is added any more
  * @full:	a bit for each chunk that has no free even port, and one for each
  *		that has no free odd port

@@ -21,14 +21,14 @@ struct fcn_net;
  * @key:	inside endpoint; and the external address that it was last in force
  *		on, or zero
  * @port:	external port, network order
- * @addr:	external address, network order, if it follows no interface
+ * @addr:	external address, if it follows no interface
  * @dev:	the interface whose address it follows, or empty
  */
 struct fcn_static {
 	struct list_head	list;
 	struct fcn_key		key;
 	__be16			port;
-	__be32			addr;
+	union nf_inet_addr	addr;
 	char			dev[IFNAMSIZ];
 };
 
@@ -53,7 +53,7 @@ void fcn_statics_exit(struct fcn_statics *statics);
 int fcn_static_add(struct fcn_net *fn, const struct fcn_static *wish);
 u32 fcn_static_del(struct fcn_net *fn, const struct fcn_key *inside);
 bool fcn_statics_follow(struct fcn_net *fn);
-u32 fcn_statics_in_force(struct fcn_net *fn);
+u32 fcn_statics_in_force(struct fcn_net *fn, u8 family);
 const unsigned long *fcn_statics_kept(const struct fcn_statics *statics,
 				      u8 proto);
 

@@ -30,9 +30,10 @@ struct fcn_wan_stats {
 };
 
 /**
- * struct fcn_wan - an interface in the list of the owner
+ * struct fcn_wan - an interface in a list of the owner
  * @list:	in fcn_net.wans
  * @name:	fixed at creation; the device may come, go and be renamed
+ * @family:	NFPROTO_*: in which of the lists; fixed at creation
  * @ifindex:	of the device of that name while it is up, else 0; written by
  *		the notifier under RTNL, read with READ_ONCE()
  * @stats:	counters
@@ -41,14 +42,14 @@ struct fcn_wan_stats {
 struct fcn_wan {
 	struct list_head		list;
 	char				name[IFNAMSIZ];
+	u8				family;
 	int				ifindex;
 	struct fcn_wan_stats __percpu	*stats;
 	struct rcu_head			rcu;
 };
 
-bool fcn_net_names(const struct fcn_net *fn, const char *name);
-struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, int ifindex);
-__be32 fcn_wan_addr(const struct net_device *dev);
+bool fcn_net_names(const struct fcn_net *fn, u8 family, const char *name);
+struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, u8 family, int ifindex);
 void fcn_wans_resolve(struct fcn_net *fn);
 
 int fcn_wans_prepare(const struct fcn_net *fn, const struct fcn_conf *conf,

@@ -4,7 +4,8 @@
  *
  * Options, and what is printed, are those of the packages that had this target
  * first; --filter is new.  Where the kernel knows only revision 0 (theirs), it
- * is spoken, without --filter.
+ * is spoken, without --filter.  It has another layout for IPv6; revision 1 has
+ * the same for both.
  */
 
 #include <arpa/inet.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <xtables.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
 #include <linux/netfilter/nf_nat.h>
 
 #include "xt_FULLCONENAT.h"
@@ -55,11 +57,9 @@ static const char *const filter_names[] = {
 	[XT_FULLCONENAT_APDF]	= "apdf",
 };
 
-static void help_v0(void)
+static void help_options(void)
 {
-	puts("FULLCONENAT target options:\n"
-	     " --to-source <ipaddr>[-<ipaddr>][:<port>[-<port>]]\n"
-	     "				External address (range) instead of the interface's\n"
+	puts("				External address (range) instead of the interface's\n"
 	     " --to-ports <port>[-<port>]\n"
 	     "				External ports, of those that the sysctl\n"
 	     "				net.fullcone_nat.ports allows\n"
@@ -69,28 +69,67 @@ static void help_v0(void)
 	     "				(it always does)");
 }
 
-static void help_v1(void)
+static void help_v0(void)
 {
-	help_v0();
+	puts("FULLCONENAT target options:\n"
+	     " --to-source <ipaddr>[-<ipaddr>][:<port>[-<port>]]");
+	help_options();
+}
+
+static void help_v0_ipv6(void)
+{
+	puts("FULLCONENAT target options:\n"
+	     " --to-source <ipaddr>[-<ipaddr>]\n"
+	     " --to-source [<ipaddr>[-<ipaddr>]][:<port>[-<port>]]");
+	help_options();
+}
+
+static void help_filter(void)
+{
 	puts(" --filter eif|adf|apdf		Who may open a session from outside: anybody\n"
 	     "				(full cone), addresses (restricted cone) or\n"
 	     "				endpoints (port-restricted cone) that the inside\n"
 	     "				endpoint has spoken to");
 }
 
+static void help_v1(void)
+{
+	help_v0();
+	help_filter();
+}
+
+static void help_v1_ipv6(void)
+{
+	help_v0_ipv6();
+	help_filter();
+}
+
 /* Parsing. */
 
-static __be32 parse_address(const char *text)
+static void parse_ipv4(const char *text, union nf_inet_addr *addr)
 {
 	const struct in_addr *in = xtables_numeric_to_ipaddr(text);
-	__u32 addr;
+	__u32 number;
 
 	if (!in)
 		ERROR("\"%s\" is not an IPv4 address", text);
-	addr = ntohl(in->s_addr);
-	if (addr >> 24 == 0 || addr >> 24 == 127 || addr >= 0xe0000000)
+	number = ntohl(in->s_addr);
+	if (number >> 24 == 0 || number >> 24 == 127 || number >= 0xe0000000)
 		ERROR("no host has the address %s", text);
-	return in->s_addr;
+	addr->in = *in;
+}
+
+static void parse_ipv6(const char *text, union nf_inet_addr *addr)
+{
+	const struct in6_addr *in6 = xtables_numeric_to_ip6addr(text);
+
+	if (!in6)
+		ERROR("\"%s\" is not an IPv6 address", text);
+	if (IN6_IS_ADDR_UNSPECIFIED(in6) || IN6_IS_ADDR_LOOPBACK(in6) ||
+	    IN6_IS_ADDR_MULTICAST(in6) || IN6_IS_ADDR_LINKLOCAL(in6) ||
+	    IN6_IS_ADDR_V4MAPPED(in6))
+		ERROR("no host has the address %s outside", text);
+	addr->in6 = *in6;
 }
 
 /* "P" or "P-Q" */
@@ -120,45 +159,98 @@ static void parse_ports(const char *text, const char *option,
 	range->max_proto.all = htons(last);
 }
 
-static void need_ports(const struct xt_option_call *cb)
+static void need_ports(unsigned int proto)
 {
-	const struct ipt_entry *entry = cb->xt_entry;
-
-	switch (entry->ip.proto) {
+	switch (proto) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
 	case IPPROTO_SCTP:
 	case IPPROTO_DCCP:
 	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
 		return;
 	}
 	ERROR("ports need -p tcp, udp, udplite, sctp, dccp or icmp");
 }
 
-/* "A", "A-B", "A:P", "A-B:P-Q" */
+/* What a family does in its own way. */
+struct family {
+	void		(*parse)(const char *text, union nf_inet_addr *addr);
+	const char	*(*print)(const union nf_inet_addr *addr);
+	size_t		size;
+	bool		brackets;
+};
+
+static const char *print_ipv4(const union nf_inet_addr *addr)
+{
+	return xtables_ipaddr_to_numeric(&addr->in);
+}
+
+static const char *print_ipv6(const union nf_inet_addr *addr)
+{
+	return xtables_ip6addr_to_numeric(&addr->in6);
+}
+
+static const struct family ipv4 = {
+	.parse	= parse_ipv4,
+	.print	= print_ipv4,
+	.size	= sizeof(struct in_addr),
+};
+
+static const struct family ipv6 = {
+	.parse	= parse_ipv6,
+	.print	= print_ipv6,
+	.size	= sizeof(struct in6_addr),
+	.brackets = true,
+};
+
+/*
+ * Where the ports begin in "A:P" or "[A]:P", or NULL; the address, or range of
+ * addresses, is cut off there, and out of its brackets.
+ */
+static char *cut_ports(const struct family *family, char **addresses)
+{
+	char *text = *addresses, *end;
+
+	if (family->brackets && *text == '[') {
+		end = strchr(text, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			ERROR("--to-source: \"%s\" is not [address]:port", text);
+		*addresses = text + 1;
+		*end++ = '\0';
+	} else {
+		end = family->brackets ? NULL : strchr(text, ':');
+	}
+	if (!end || !*end)
+		return NULL;
+	*end = '\0';
+	return end + 1;
+}
+
+/* "A", "A-B", "A:P", "A-B:P-Q"; with ports an IPv6 address has brackets */
 static void parse_source(const struct xt_option_call *cb,
+			 const struct family *family, unsigned int proto,
 			 struct nf_nat_range2 *range)
 {
-	char *text = xtables_strdup(cb->arg), *dash, *colon;
+	char *copy = xtables_strdup(cb->arg), *text = copy, *dash, *ports;
 
-	colon = strchr(text, ':');
-	if (colon)
-		*colon = '\0';
+	ports = cut_ports(family, &text);
 	dash = strchr(text, '-');
 	if (dash)
 		*dash = '\0';
 	range->flags |= NF_NAT_RANGE_MAP_IPS;
-	range->min_addr.ip = parse_address(text);
-	range->max_addr.ip = dash ? parse_address(dash + 1) :
-				    range->min_addr.ip;
-	if (ntohl(range->min_addr.ip) > ntohl(range->max_addr.ip))
+	family->parse(text, &range->min_addr);
+	range->max_addr = range->min_addr;
+	if (dash)
+		family->parse(dash + 1, &range->max_addr);
+	if (memcmp(&range->min_addr, &range->max_addr, family->size) > 0)
 		ERROR("--to-source: the range %s is reversed", cb->arg);
-	if (colon) {
-		need_ports(cb);
-		parse_ports(colon + 1, "--to-source", range);
+	if (ports) {
+		need_ports(proto);
+		parse_ports(ports, "--to-source", range);
 	}
-	free(text);
+	free(copy);
 }
 
 static unsigned int parse_filter(const char *text)
@@ -173,14 +265,15 @@ static unsigned int parse_filter(const char *text)
 }
 
 static void parse_range(const struct xt_option_call *cb,
+			const struct family *family, unsigned int proto,
 			struct nf_nat_range2 *range)
 {
 	switch (cb->entry->id) {
 	case O_TO_SOURCE:
-		parse_source(cb, range);
+		parse_source(cb, family, proto, range);
 		break;
 	case O_TO_PORTS:
-		need_ports(cb);
+		need_ports(proto);
 		parse_ports(cb->arg, "--to-ports", range);
 		break;
 	case O_RANDOM:
@@ -211,6 +304,34 @@ range_of_v0(const struct nf_nat_ipv4_multi_range_compat *mr)
 	return range;
 }
 
+/* And so has that of IPv6. */
+static struct nf_nat_range2 range_of_v0_ipv6(const struct nf_nat_range *old)
+{
+	struct nf_nat_range2 range = {
+		.flags		= old->flags,
+		.min_addr	= old->min_addr,
+		.max_addr	= old->max_addr,
+		.min_proto	= old->min_proto,
+		.max_proto	= old->max_proto,
+	};
+
+	return range;
+}
+
+static unsigned int proto_of(const struct xt_option_call *cb)
+{
+	const struct ipt_entry *entry = cb->xt_entry;
+
+	return entry->ip.proto;
+}
+
+static unsigned int proto_of_ipv6(const struct xt_option_call *cb)
+{
+	const struct ip6t_entry *entry = cb->xt_entry;
+
+	return entry->ipv6.proto;
+}
+
 static void init_v0(struct xt_entry_target *target)
 {
 	struct nf_nat_ipv4_multi_range_compat *mr = (void *)target->data;
@@ -224,7 +345,7 @@ static void parse_v0(struct xt_option_call *cb)
 	struct nf_nat_range2 range = range_of_v0(mr);
 
 	xtables_option_parse(cb);
-	parse_range(cb, &range);
+	parse_range(cb, &ipv4, proto_of(cb), &range);
 	mr->range[0].flags = range.flags;
 	mr->range[0].min_ip = range.min_addr.ip;
 	mr->range[0].max_ip = range.max_addr.ip;
@@ -232,39 +353,51 @@ static void parse_v0(struct xt_option_call *cb)
 	mr->range[0].max = range.max_proto;
 }
 
-static void parse_v1(struct xt_option_call *cb)
+static void parse_v0_ipv6(struct xt_option_call *cb)
+{
+	struct nf_nat_range *old = cb->data;
+	struct nf_nat_range2 range = range_of_v0_ipv6(old);
+
+	xtables_option_parse(cb);
+	parse_range(cb, &ipv6, proto_of_ipv6(cb), &range);
+	old->flags = range.flags;
+	old->min_addr = range.min_addr;
+	old->max_addr = range.max_addr;
+	old->min_proto = range.min_proto;
+	old->max_proto = range.max_proto;
+}
+
+static void parse_info(struct xt_option_call *cb, const struct family *family,
+		       unsigned int proto)
 {
 	struct xt_fullconenat_tginfo *info = cb->data;
 
-	xtables_option_parse(cb);
 	if (cb->entry->id == O_FILTER)
 		info->filter = parse_filter(cb->arg);
 	else
-		parse_range(cb, &info->range);
+		parse_range(cb, family, proto, &info->range);
 }
 
-static void check_v6(struct xt_fcheck_call *cb)
-{
-	(void)cb;
-	ERROR("IPv6 is not translated by this version");
-}
-
-static void parse_v6(struct xt_option_call *cb)
+static void parse_v1(struct xt_option_call *cb)
 {
 	xtables_option_parse(cb);
+	parse_info(cb, &ipv4, proto_of(cb));
+}
+
+static void parse_v1_ipv6(struct xt_option_call *cb)
+{
+	xtables_option_parse(cb);
+	parse_info(cb, &ipv6, proto_of_ipv6(cb));
 }
 
 /* Printing. */
 
-static void print_addresses(const struct nf_nat_range2 *range)
+static void print_addresses(const struct family *family,
+			    const struct nf_nat_range2 *range)
 {
-	struct in_addr addr = { range->min_addr.ip };
-
-	printf("%s", xtables_ipaddr_to_numeric(&addr));
-	if (range->max_addr.ip == range->min_addr.ip)
-		return;
-	addr.s_addr = range->max_addr.ip;
-	printf("-%s", xtables_ipaddr_to_numeric(&addr));
+	printf("%s", family->print(&range->min_addr));
+	if (memcmp(&range->min_addr, &range->max_addr, family->size))
+		printf("-%s", family->print(&range->max_addr));
 }
 
 static void print_ports(const struct nf_nat_range2 *range)
@@ -274,11 +407,12 @@ static void print_ports(const struct nf_nat_range2 *range)
 		printf("-%u", ntohs(range->max_proto.all));
 }
 
-static void print_range(const struct nf_nat_range2 *range)
+static void print_range(const struct family *family,
+			const struct nf_nat_range2 *range)
 {
 	if (range->flags & NF_NAT_RANGE_MAP_IPS) {
 		printf(" to:");
-		print_addresses(range);
+		print_addresses(family, range);
 	}
 	if (range->flags & NF_NAT_RANGE_PERSISTENT)
 		printf(" persistent");
@@ -292,11 +426,12 @@ static void print_range(const struct nf_nat_range2 *range)
 		printf(" random-fully");
 }
 
-static void save_range(const struct nf_nat_range2 *range)
+static void save_range(const struct family *family,
+		       const struct nf_nat_range2 *range)
 {
 	if (range->flags & NF_NAT_RANGE_MAP_IPS) {
 		printf(" --to-source ");
-		print_addresses(range);
+		print_addresses(family, range);
 	}
 	if (range->flags & NF_NAT_RANGE_PERSISTENT)
 		printf(" --persistent");
@@ -317,7 +452,7 @@ static void print_v0(const void *ip, const struct xt_entry_target *target,
 
 	(void)ip;
 	(void)numeric;
-	print_range(&range);
+	print_range(&ipv4, &range);
 }
 
 static void save_v0(const void *ip, const struct xt_entry_target *target)
@@ -325,7 +460,25 @@ static void save_v0(const void *ip, const struct xt_entry_target *target)
 	const struct nf_nat_range2 range = range_of_v0((void *)target->data);
 
 	(void)ip;
-	save_range(&range);
+	save_range(&ipv4, &range);
+}
+
+static void print_v0_ipv6(const void *ip, const struct xt_entry_target *target,
+			  int numeric)
+{
+	const struct nf_nat_range2 range = range_of_v0_ipv6((void *)target->data);
+
+	(void)ip;
+	(void)numeric;
+	print_range(&ipv6, &range);
+}
+
+static void save_v0_ipv6(const void *ip, const struct xt_entry_target *target)
+{
+	const struct nf_nat_range2 range = range_of_v0_ipv6((void *)target->data);
+
+	(void)ip;
+	save_range(&ipv6, &range);
 }
 
 /* The name of a filter, or NULL for none, and for what this can't know. */
@@ -335,31 +488,57 @@ static const char *filter_name(const struct xt_fullconenat_tginfo *info)
 	       filter_names[info->filter] : NULL;
 }
 
-static void print_v1(const void *ip, const struct xt_entry_target *target,
-		     int numeric)
+static void print_info(const struct family *family,
+		       const struct xt_entry_target *target)
 {
 	const struct xt_fullconenat_tginfo *info = (void *)target->data;
 
-	(void)ip;
-	(void)numeric;
-	print_range(&info->range);
+	print_range(family, &info->range);
 	if (filter_name(info))
 		printf(" filter %s", filter_name(info));
 }
 
-static void save_v1(const void *ip, const struct xt_entry_target *target)
+static void save_info(const struct family *family,
+		      const struct xt_entry_target *target)
 {
 	const struct xt_fullconenat_tginfo *info = (void *)target->data;
 
-	(void)ip;
-	save_range(&info->range);
+	save_range(family, &info->range);
 	if (filter_name(info))
 		printf(" --filter %s", filter_name(info));
 }
 
+static void print_v1(const void *ip, const struct xt_entry_target *target,
+		     int numeric)
+{
+	(void)ip;
+	(void)numeric;
+	print_info(&ipv4, target);
+}
+
+static void save_v1(const void *ip, const struct xt_entry_target *target)
+{
+	(void)ip;
+	save_info(&ipv4, target);
+}
+
+static void print_v1_ipv6(const void *ip, const struct xt_entry_target *target,
+			  int numeric)
+{
+	(void)ip;
+	(void)numeric;
+	print_info(&ipv6, target);
+}
+
+static void save_v1_ipv6(const void *ip, const struct xt_entry_target *target)
+{
+	(void)ip;
+	save_info(&ipv6, target);
+}
+
 #define SIZE_V0	XT_ALIGN(sizeof(struct nf_nat_ipv4_multi_range_compat))
 #define SIZE_V1	XT_ALIGN(sizeof(struct xt_fullconenat_tginfo))
-#define SIZE_V6	XT_ALIGN(sizeof(struct nf_nat_range))
+#define SIZE_V0_IPV6	XT_ALIGN(sizeof(struct nf_nat_range))
 
 static struct xtables_target targets[] = {
 	{
@@ -388,17 +567,29 @@ static struct xtables_target targets[] = {
 		.print		= print_v1,
 		.save		= save_v1,
 	}, {
-		/* so that ip6tables can be told why not */
 		.name		= "FULLCONENAT",
 		.version	= XTABLES_VERSION,
 		.family		= NFPROTO_IPV6,
 		.revision	= 0,
-		.size		= SIZE_V6,
-		.userspacesize	= SIZE_V6,
-		.help		= help_v0,
-		.x6_parse	= parse_v6,
-		.x6_fcheck	= check_v6,
+		.size		= SIZE_V0_IPV6,
+		.userspacesize	= SIZE_V0_IPV6,
+		.help		= help_v0_ipv6,
+		.x6_parse	= parse_v0_ipv6,
 		.x6_options	= options_v0,
+		.print		= print_v0_ipv6,
+		.save		= save_v0_ipv6,
+	}, {
+		.name		= "FULLCONENAT",
+		.version	= XTABLES_VERSION,
+		.family		= NFPROTO_IPV6,
+		.revision	= 1,
+		.size		= SIZE_V1,
+		.userspacesize	= SIZE_V1,
+		.help		= help_v1_ipv6,
+		.x6_parse	= parse_v1_ipv6,
+		.x6_options	= options_v1,
+		.print		= print_v1_ipv6,
+		.save		= save_v1_ipv6,
 	},
 };
 

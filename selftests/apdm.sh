@@ -4,6 +4,8 @@
 # mapping=apdm, the symmetric NAT for testing applications: an inside endpoint has
 # another external port for each destination, and always the same for that one. An
 # ICMP query has no port at the other end, and its id is mapped for all.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -38,14 +40,14 @@ port_for_each_destination() {
 	done
 	expect "$proto: another one for another address or port, and another host's ($other $a $aq $b)" \
 		all_differ "$other" "$a" "$aq" "$b"
-	expect_is "$proto: procfs has them all" 3 "$(lines_of "$proto" "$LAN.2:$port")"
+	expect_is "$proto: procfs has them all" 3 "$(lines_of "$proto" "$H1:$port")"
 	expect_is "$proto: the same destination sees the same again" "$aq" "$(probe "$X1" "$proto" "$port" $A:3001)"
-	on "$R" conntrack -D -p "$proto" -s $LAN.2 --sport "$port" >/dev/null 2>&1
+	ct -D -p "$proto" -s $H1 --sport "$port" >/dev/null 2>&1
 	expect_is "$proto: though conntrack has forgotten the session" "$a" "$(probe "$X1" "$proto" "$port" $A:3000)"
 	expect_is "$proto: and the other destination the other" "$b" "$(probe "$X1" "$proto" "$port" $B:3000)"
 
-	on "$R" sh -c "echo 'del $proto $LAN.2:$port' >/proc/net/fullcone_nat/mappings"
-	expect_is "$proto: del takes them all" 0 "$(lines_of "$proto" "$LAN.2:$port")"
+	on "$R" sh -c "echo 'del $proto $H1:$port' >/proc/net/fullcone_nat/mappings"
+	expect_is "$proto: del takes them all" 0 "$(lines_of "$proto" "$H1:$port")"
 }
 
 port_for_each_destination udp 5000

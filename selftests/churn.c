@@ -56,7 +56,7 @@ static struct target parse_target(const char *text)
 
 	if (len < sizeof(first))
 		memcpy(first, text, len);
-	sin = parse_endpoint(first);
+	sin = parse_endpoint4(first);
 	t.addr = sin.sin_addr.s_addr;
 	t.first = ntohs(sin.sin_port);
 	t.last = t.first;
@@ -78,6 +78,14 @@ static __u16 any_port(const struct target *t)
 	return htons((__u16)(t->first + random() % (t->last - t->first + 1)));
 }
 
+static __u16 l4_check(const void *l4, size_t len)
+{
+	union endpoint src = { .in.sin_addr.s_addr = packet.ip.saddr };
+	union endpoint dst = { .in.sin_addr.s_addr = packet.ip.daddr };
+
+	return l4_checksum(&src, &dst, packet.ip.protocol, l4, len);
+}
+
 static size_t put_udp(__u16 sport, __u16 dport)
 {
 	size_t len = sizeof(packet.udp);
@@ -86,7 +94,7 @@ static size_t put_udp(__u16 sport, __u16 dport)
 	packet.udp.source = sport;
 	packet.udp.dest = dport;
 	packet.udp.len = htons((__u16)len);
-	packet.udp.check = l4_checksum(&packet.ip, len);
+	packet.udp.check = l4_check(&packet.udp, len);
 	if (!packet.udp.check)
 		packet.udp.check = 0xffff;
 	return len;
@@ -103,7 +111,7 @@ static size_t put_tcp(__u16 sport, __u16 dport)
 	packet.tcp.doff = sizeof(packet.tcp) / 4;
 	packet.tcp.syn = 1;
 	packet.tcp.window = htons(64240);
-	packet.tcp.check = l4_checksum(&packet.ip, len);
+	packet.tcp.check = l4_check(&packet.tcp, len);
 	return len;
 }
 
@@ -218,7 +226,7 @@ int main(int argc, char **argv)
 	packet.ip.ihl = sizeof(packet.ip) / 4;
 	packet.ip.ttl = 64;
 	srandom((unsigned int)getpid());
-	fd = raw_socket();
+	fd = raw_socket(AF_INET);
 	sigemptyset(&sigterm);
 	sigaddset(&sigterm, SIGTERM);
 	sigprocmask(SIG_BLOCK, &sigterm, NULL);

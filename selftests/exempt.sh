@@ -29,15 +29,15 @@ mark() {
 
 exempt_mark() {
 	must_knob exempt_mark 0x10/0xf0
-	mark $LAN.3 0x15
+	mark $H2 0x15
 	PROBE_TIMEOUT=2
 	for proto in udp tcp; do
 		probe "$X2" $proto 5000 $A:3000 >/dev/null
 		expect_logged "exempt_mark: $proto of X2 leaves with its own source" \
-			wire "^$proto $LAN.3:5000 > $A:3000 "
+			wire "^$proto $H2:5000 > $A:3000 "
 		[[ -n $FULLCONE_STANDIN ]] ||
 			expect_not "exempt_mark: it has no $proto mapping" \
-				state_of $proto $LAN.3:5000
+				state_of $proto $H2:5000
 		expect_is "exempt_mark: X1, not marked, is translated" \
 			"$W:5000" "$(probe "$X1" $proto 5000 $A:3000)"
 	done
@@ -51,9 +51,9 @@ other_protocols() {
 	# Kernels that compute the checksum as if it were UDP's take UDP-Lite
 	# for invalid.
 	set_sysctl "$R" net.netfilter.nf_conntrack_checksum=0
-	seg "$X1" udplite $LAN.2:5000 $A:3000
-	seg "$X1" 47 $LAN.2 $A 0000080045000014
-	seg "$X1" 253 $LAN.2 $A 0102030405060708
+	seg "$X1" udplite $H1:5000 $A:3000
+	seg "$X1" 47 $H1 $A 0000080045000014
+	seg "$X1" 253 $H1 $A 0102030405060708
 	expect_logged "UDP-Lite leaves with the router's address" \
 		wire "^136 $W > $A "
 	expect_logged "GRE leaves with the router's address" wire "^47 $W > $A "
@@ -70,24 +70,24 @@ protocols() {
 	must_knob protocols udp
 	expect_is "protocols=udp: TCP leaves with the router's address" \
 		"$W:5100" "$(probe "$X1" tcp 5100 $A:3000)"
-	expect_not "protocols=udp: TCP has no mapping" state_of tcp $LAN.2:5100
+	expect_not "protocols=udp: TCP has no mapping" state_of tcp $H1:5100
 	expect_is "protocols=udp: UDP is translated" \
 		"$W:5100" "$(probe "$X1" udp 5100 $A:3000)"
-	expect "protocols=udp: UDP has a mapping" state_of udp $LAN.2:5100
+	expect "protocols=udp: UDP has a mapping" state_of udp $H1:5100
 	must_knob protocols "udp tcp icmp"
 }
 
 inside() {
-	must_knob inside "$LAN.2/32 10.0.0.0/8"
+	must_knob inside "$H1/32 10.0.0.0/8"
 	expect_is "inside: X1 is translated" \
 		"$W:5200" "$(probe "$X1" udp 5200 $A:3000)"
-	expect "inside: X1 has a mapping" state_of udp $LAN.2:5200
+	expect "inside: X1 has a mapping" state_of udp $H1:5200
 	PROBE_TIMEOUT=2 probe "$X2" udp 5201 $A:3000 >/dev/null
-	expect_not "inside: X2, not in the list, has none" state_of udp $LAN.3:5201
+	expect_not "inside: X2, not in the list, has none" state_of udp $H2:5201
 	must_knob inside ""
 	expect_match "inside empty: X2 is translated" \
 		"^$W:" "$(probe "$X2" udp 5202 $A:3000)"
-	expect "inside empty: X2 has a mapping" state_of udp $LAN.3:5202
+	expect "inside empty: X2 has a mapping" state_of udp $H2:5202
 }
 
 exempt_mark

@@ -4,6 +4,8 @@
 # Who may come in is the knobs' to say, for UDP and TCP apart: anybody, addresses or
 # endpoints that the inside has spoken to. The mapping is endpoint-independent all
 # the same. A new value is for mappings that are made afterwards.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -64,9 +66,9 @@ PROBE_TIMEOUT=2 endpoint before "$X1" udp $port $B:3000 $A:3009
 e=$(mapped before)
 masquerade_off nft
 fullcone_on
-expect "the flow is adopted" wait_for 15 state_of udp "$LAN.2:$port"
+expect "the flow is adopted" wait_for 15 state_of udp "$H1:$port"
 comes_in "a stranger, to an adopted mapping," no "$STRANGER" udp $((port + 2000)) "$e"
-on "$R" conntrack -D -p udp -s $LAN.2 --sport $port >/dev/null 2>&1
+ct -D -p udp -s $H1 --sport $port >/dev/null 2>&1
 comes_in "the peer, when conntrack has forgotten the session," yes "$SRV" udp $A:3009 "$e"
 stop before
 

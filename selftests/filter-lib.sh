@@ -37,7 +37,7 @@ filters() {
 	comes_in "$what: a stranger" $stranger "$STRANGER" "$proto" $((port + 2000)) "$e"
 	comes_in "$what: another port of the peer" $other "$SRV" "$proto" "$A":$((port + 2000)) "$e"
 	comes_in "$what: another address of the peer's" $stranger "$SRV" "$proto" "$B":$((port + 2000)) "$e"
-	on "$R" conntrack -D -p "$proto" -s "${ADDR[$ns]}" --sport $((port + 500)) >/dev/null 2>&1
+	ct -D -p "$proto" -s "${ADDR[$ns]}" --sport $((port + 500)) >/dev/null 2>&1
 	comes_in "$what: the peer, when conntrack has forgotten the session," yes "$SRV" "$proto" "$A":3009 "$e"
 	stop x
 

@@ -13,7 +13,7 @@ need_module
 silent_network
 
 no_mapping() {
-	! state_of udp "$LAN.2:$port"
+	! state_of udp "$H1:$port"
 }
 
 no_mappings() {
@@ -30,7 +30,7 @@ gone() {
 port=5000
 works() {
 	((++port))
-	udp_out "$X1" "$LAN.2:$port" "$1:3000"
+	udp_out "$X1" "$H1:$port" "$1:3000"
 	expect_logged "$what: X1's datagram leaves translated" "${3:-outside}" "^udp $2:$port$sent"
 	udp_in "$SRV" "$1:3999" "$2:$port"
 	expect_logged "$what: a stranger's arrives" inside "$sent"
@@ -41,9 +41,9 @@ works() {
 # unmapped DESTINATION WATCHER: X1's datagram is none of ours
 unmapped() {
 	((++port))
-	udp_out "$X1" "$LAN.2:$port" "$1:3000"
-	expect_logged "$what: X1's datagram is left alone" "$2" "^udp $LAN.2:$port$sent"
-	expect_not "$what: there is no mapping" state_of udp "$LAN.2:$port"
+	udp_out "$X1" "$H1:$port" "$1:3000"
+	expect_logged "$what: X1's datagram is left alone" "$2" "^udp $H1:$port$sent"
+	expect_not "$what: there is no mapping" state_of udp "$H1:$port"
 }
 
 status_of() {
@@ -128,7 +128,7 @@ if [[ -z $FULLCONE_STANDIN ]]; then
 
 	what="no more in the list"
 	must_knob wan wan
-	expect_not "$what: its mapping has ended" state_of udp "$LAN.2:$port"
+	expect_not "$what: its mapping has ended" state_of udp "$H1:$port"
 	unmapped 198.51.100.10 late
 	what="the one that stayed"
 	works $A $W

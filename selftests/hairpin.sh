@@ -4,6 +4,8 @@
 # Inside hosts reach each other by their external endpoints, and each sees the
 # other's external endpoint as source: the one that everybody outside sees, too,
 # even if the sender had none before.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -46,7 +48,7 @@ hairpin() {
 		"$e2" "$(probe "$X1" "$proto" $((port + 10)) $A:3000)"
 
 	expect_unlogged "$proto: no inside address came through to X1" \
-		at-x1 "^$proto $LAN\.[34]:.* > "
+		at-x1 "^$proto ($H2|$H3):.* > "
 	stop at-x1
 }
 
@@ -75,7 +77,7 @@ switched_off() {
 		"$(probe "$STRANGER" udp 6000 "$(mapped x1-udp)")"
 	expect_logged "hairpin=0: X1 sees the stranger" x1-udp "^from $Z:6000 "
 	expect_unlogged "hairpin=0: X1 does not see X2" \
-		x1-udp "^from ($W|$LAN.3):5999 "
+		x1-udp "^from ($W|$H2):5999 "
 }
 
 same_socket

@@ -20,39 +20,105 @@
 #define EXIT_TIMEOUT	1
 #define EXIT_USAGE	2
 
-/* Reads "203.0.113.1:5000", or with no port "203.0.113.1". */
-static inline struct sockaddr_in parse_endpoint(const char *text)
+/* An endpoint of either family. The port is in.sin_port in both. */
+union endpoint {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+static inline socklen_t endpoint_size(const union endpoint *e)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	char addr[INET_ADDRSTRLEN] = "";
-	const char *colon = strchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : strlen(text);
-
-	if (len < sizeof(addr))
-		memcpy(addr, text, len);
-	if (inet_pton(AF_INET, addr, &sin.sin_addr) != 1)
-		errx(EXIT_USAGE, "not an address or endpoint: %s", text);
-	if (colon) {
-		char *end;
-		unsigned long port = strtoul(colon + 1, &end, 10);
-
-		if (end == colon + 1 || *end || port > 65535)
-			errx(EXIT_USAGE, "not a port: %s", text);
-		sin.sin_port = htons((__u16)port);
-	}
-	return sin;
+	return e->sa.sa_family == AF_INET6 ? sizeof(e->in6) : sizeof(e->in);
 }
 
-/* "203.0.113.1:5000"; four buffers in turn: one printf may use several. */
-static inline const char *endpoint_text(const struct sockaddr_in *sin)
+static inline int same_address(const union endpoint *a, const union endpoint *b)
 {
-	static char text[4][32];
+	if (a->sa.sa_family != b->sa.sa_family)
+		return 0;
+	if (a->sa.sa_family == AF_INET6)
+		return !memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr,
+			       sizeof(a->in6.sin6_addr));
+	return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+}
+
+/*
+ * Reads "203.0.113.1:5000" or "[2001:db8::1]:5000", or with no port "203.0.113.1",
+ * "[2001:db8::1]" or "2001:db8::1".
+ */
+static inline union endpoint parse_endpoint(const char *text)
+{
+	union endpoint e = {};
+	char addr[INET6_ADDRSTRLEN] = "";
+	const char *begin = text, *end, *port = NULL;
+
+	if (*text == '[') {
+		begin = text + 1;
+		end = strchr(text, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			errx(EXIT_USAGE, "not an endpoint: %s", text);
+		port = end[1] ? end + 2 : NULL;
+	} else {
+		end = strchr(text, ':');
+		if (end && strchr(end + 1, ':'))
+			end = NULL;
+		port = end ? end + 1 : NULL;
+		end = end ? end : text + strlen(text);
+	}
+	if ((size_t)(end - begin) < sizeof(addr))
+		memcpy(addr, begin, (size_t)(end - begin));
+	if (inet_pton(AF_INET, addr, &e.in.sin_addr) == 1)
+		e.sa.sa_family = AF_INET;
+	else if (inet_pton(AF_INET6, addr, &e.in6.sin6_addr) == 1)
+		e.sa.sa_family = AF_INET6;
+	else
+		errx(EXIT_USAGE, "not an address or endpoint: %s", text);
+	if (port) {
+		char *rest;
+		unsigned long number = strtoul(port, &rest, 10);
+
+		if (rest == port || *rest || number > 65535)
+			errx(EXIT_USAGE, "not a port: %s", text);
+		e.in.sin_port = htons((__u16)number);
+	}
+	return e;
+}
+
+/* For helpers that know only IPv4. */
+static inline struct sockaddr_in parse_endpoint4(const char *text)
+{
+	union endpoint e = parse_endpoint(text);
+
+	if (e.sa.sa_family != AF_INET)
+		errx(EXIT_USAGE, "not an IPv4 address: %s", text);
+	return e.in;
+}
+
+/* "203.0.113.1" or "[2001:db8::1]"; four buffers in turn: one printf may use several. */
+static inline const char *address_text(const union endpoint *e)
+{
+	static char text[4][INET6_ADDRSTRLEN + 2];
 	static unsigned int turn;
-	char addr[INET_ADDRSTRLEN];
+	char addr[INET6_ADDRSTRLEN];
 	char *out = text[turn++ % 4];
 
-	inet_ntop(AF_INET, &sin->sin_addr, addr, sizeof(addr));
-	snprintf(out, sizeof(text[0]), "%s:%u", addr, ntohs(sin->sin_port));
+	if (e->sa.sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &e->in6.sin6_addr, addr, sizeof(addr));
+		snprintf(out, sizeof(text[0]), "[%s]", addr);
+	} else {
+		inet_ntop(AF_INET, &e->in.sin_addr, out, sizeof(text[0]));
+	}
+	return out;
+}
+
+/* "203.0.113.1:5000" or "[2001:db8::1]:5000", likewise */
+static inline const char *endpoint_text(const union endpoint *e)
+{
+	static char text[4][64];
+	static unsigned int turn;
+	char *out = text[turn++ % 4];
+
+	snprintf(out, sizeof(text[0]), "%s:%u", address_text(e), ntohs(e->in.sin_port));
 	return out;
 }
 
@@ -74,15 +140,15 @@ static inline int ms_left(__s64 deadline)
 
 /* A socket bound to @local that shares its port with others of the same test. */
 static inline int bound_socket(int type, int protocol,
-			       const struct sockaddr_in *local)
+			       const union endpoint *local)
 {
-	int fd = socket(AF_INET, type, protocol), one = 1;
+	int fd = socket(local->sa.sa_family, type, protocol), one = 1;
 
 	if (fd < 0)
 		err(EXIT_USAGE, "socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-	if (bind(fd, (const struct sockaddr *)local, sizeof(*local)))
+	if (bind(fd, &local->sa, endpoint_size(local)))
 		err(EXIT_USAGE, "bind %s", endpoint_text(local));
 	return fd;
 }
@@ -101,32 +167,48 @@ static inline __u16 checksum(const void *data, size_t len, __u32 sum)
 	return htons((__u16)~sum);
 }
 
-/* The checksum of TCP or UDP over the @len bytes that follow the IP header. */
-static inline __u16 l4_checksum(const struct iphdr *ip, size_t len)
+/* The checksum of TCP or UDP over the @len bytes of @l4. */
+static inline __u16 l4_checksum(const union endpoint *src,
+				const union endpoint *dst, __u8 proto,
+				const void *l4, size_t len)
 {
 	struct {
-		__u32 src, dst;
+		struct in6_addr src, dst;
+		__u32 len;
+		__u8 zero[3], proto;
+	} pseudo6 = {
+		.src = src->in6.sin6_addr,
+		.dst = dst->in6.sin6_addr,
+		.len = htonl((__u32)len),
+		.proto = proto,
+	};
+	struct {
+		struct in_addr src, dst;
 		__u8 zero, proto;
 		__u16 len;
-	} pseudo = {
-		.src = ip->saddr,
-		.dst = ip->daddr,
-		.proto = ip->protocol,
+	} pseudo4 = {
+		.src = src->in.sin_addr,
+		.dst = dst->in.sin_addr,
+		.proto = proto,
 		.len = htons((__u16)len),
 	};
+	__u16 sum = src->sa.sa_family == AF_INET6 ?
+		    checksum(&pseudo6, sizeof(pseudo6), 0) :
+		    checksum(&pseudo4, sizeof(pseudo4), 0);
 
-	return checksum(ip + 1, len,
-			(__u16)~ntohs(checksum(&pseudo, sizeof(pseudo), 0)));
+	return checksum(l4, len, (__u16)~ntohs(sum));
 }
 
 /* A socket for packets that are written from the IP header on. */
-static inline int raw_socket(void)
+static inline int raw_socket(int family)
 {
-	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), one = 1;
+	int fd = socket(family, SOCK_RAW, IPPROTO_RAW), one = 1;
 
 	if (fd < 0)
 		err(EXIT_USAGE, "socket");
-	if (setsockopt(fd, SOL_IP, IP_HDRINCL, &one, sizeof(one)))
+	/* in IPv6 it goes without saying */
+	if (family == AF_INET &&
+	    setsockopt(fd, SOL_IP, IP_HDRINCL, &one, sizeof(one)))
 		err(EXIT_USAGE, "setsockopt");
 	return fd;
 }

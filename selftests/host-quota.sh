@@ -53,7 +53,7 @@ expect_is "queries have a quota of their own" $W:77 "$(probe "$X1" icmp 77 $A)"
 endpoint x1 "$X1" udp 5001 $A:3000
 expect_is "strangers come in as before" $Z:6000 "$(probe "$STRANGER" udp 6000 $W:5001)"
 stop x1
-on "$R" sh -c "echo 'del udp $LAN.2:5001' >/proc/net/fullcone_nat/mappings"
+on "$R" sh -c "echo 'del udp $H1:5001' >/proc/net/fullcone_nat/mappings"
 expect_is "when one has ended, there is room for one" $W:5005 "$(probe "$X1" udp 5005 $A:3000)"
 refused udp 5006
 must_knob host_max_mappings 0
@@ -64,15 +64,15 @@ flush_state
 must_knob host_max_rate 100
 before=$(stat_of drop_host_max_rate)
 seconds=$SECONDS
-pktgen_ports $LAN.2 20000 1000 >/dev/null
-made=$(mappings_of $LAN.2)
+pktgen_ports $H1 20000 1000 >/dev/null
+made=$(mappings_of $H1)
 expect "of 1,000 at once about 100 appear ($made)" \
 	test "$made" -ge 100 -a "$made" -le $((100 * (SECONDS - seconds + 2)))
 expect_is "the others are counted" $((1000 - made)) $(($(stat_of drop_host_max_rate) - before))
 expect_is "another host is not kept waiting" $W:5000 "$(PROBE_TIMEOUT=2 probe "$X2" udp 5000 $A:3000)"
 expect "the host may again after a moment" \
 	wait_for 10 eval "[[ \$(PROBE_TIMEOUT=1 probe '$X1' udp 5001 $A:3000) == $W:5001 ]]"
-port=$(on "$R" sed -n "s/^proto=udp int=$LAN\.2:\(20[0-9]*\) .*/\1/p" /proc/net/fullcone_nat/mappings | head -n 1)
+port=$(on "$R" sed -n "s/^proto=udp int=$H1:\(20[0-9]*\) .*/\1/p" /proc/net/fullcone_nat/mappings | head -n 1)
 expect_is "what it has goes on" "$W:$port" "$(probe "$X1" udp "$port" $B:3000)"
 
 finish

@@ -16,6 +16,7 @@
  */
 #include "helper.h"
 
+#include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
@@ -30,8 +31,26 @@ struct echo {
 
 static int timeout_ms = 10000;
 
+/* ICMPv6 has the same messages with other numbers. */
+static int request(const union endpoint *e)
+{
+	return e->sa.sa_family == AF_INET6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
+}
+
+static int reply(const union endpoint *e)
+{
+	return e->sa.sa_family == AF_INET6 ? ICMP6_ECHO_REPLY : ICMP_ECHOREPLY;
+}
+
+static int echo_socket(const union endpoint *local)
+{
+	return bound_socket(SOCK_RAW, local->sa.sa_family == AF_INET6 ?
+			    IPPROTO_ICMPV6 : IPPROTO_ICMP, local);
+}
+
+/* ICMPv6's checksum is the kernel's affair. */
 static void send_echo(int fd, int type, __u16 id, __u16 seq, const char *text,
-		      const struct sockaddr_in *dst)
+		      const union endpoint *dst)
 {
 	struct echo e = { .hdr.type = (__u8)type };
 
@@ -39,46 +58,44 @@ static void send_echo(int fd, int type, __u16 id, __u16 seq, const char *text,
 	e.hdr.un.echo.sequence = htons(seq);
 	snprintf(e.text, sizeof(e.text), MAGIC "%s", text);
 	e.hdr.checksum = checksum(&e, sizeof(e), 0);
-	if (sendto(fd, &e, sizeof(e), 0, (const struct sockaddr *)dst,
-		   sizeof(*dst)) < 0)
+	if (sendto(fd, &e, sizeof(e), 0, &dst->sa, endpoint_size(dst)) < 0)
 		warn("send to %s", endpoint_text(dst));
 }
 
 /*
  * Takes one packet; returns its echo part if it is of that type. Raw sockets
- * deliver the IP header too.
+ * deliver the IPv4 header too.
  */
-static struct echo *receive(int fd, int type, struct sockaddr_in *peer)
+static struct echo *receive(int fd, int type, union endpoint *peer)
 {
 	static union {
 		struct iphdr ip;
 		char bytes[2048];
 	} buf;
 	socklen_t size = sizeof(*peer);
-	ssize_t len = recvfrom(fd, &buf, sizeof(buf) - 1, 0,
-			       (struct sockaddr *)peer, &size);
-	struct echo *e = (struct echo *)(buf.bytes + buf.ip.ihl * 4);
+	ssize_t len = recvfrom(fd, &buf, sizeof(buf) - 1, 0, &peer->sa, &size);
+	size_t skip = peer->sa.sa_family == AF_INET6 ? 0 : buf.ip.ihl * 4u;
+	struct echo *e = (struct echo *)(buf.bytes + skip);
 
-	if (len < (ssize_t)(buf.ip.ihl * 4 + sizeof(e->hdr)) ||
-	    e->hdr.type != type)
+	if (len < (ssize_t)(skip + sizeof(e->hdr)) || e->hdr.type != type)
 		return NULL;
 	buf.bytes[len] = '\0';
-	peer->sin_port = e->hdr.un.echo.id;
+	peer->in.sin_port = e->hdr.un.echo.id;
 	return e;
 }
 
-static int ask(int fd, __u16 id, __u16 seq, const struct sockaddr_in *dst)
+static int ask(int fd, __u16 id, __u16 seq, const union endpoint *dst)
 {
 	__s64 deadline = now_ms() + timeout_ms;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	send_echo(fd, ICMP_ECHO, id, seq, "?", dst);
+	send_echo(fd, request(dst), id, seq, "?", dst);
 	while (poll(&p, 1, ms_left(deadline)) > 0) {
-		struct sockaddr_in peer;
-		struct echo *e = receive(fd, ICMP_ECHOREPLY, &peer);
+		union endpoint peer;
+		struct echo *e = receive(fd, reply(dst), &peer);
 
-		if (!e || peer.sin_addr.s_addr != dst->sin_addr.s_addr ||
-		    ntohs(peer.sin_port) != id ||
+		if (!e || !same_address(&peer, dst) ||
+		    ntohs(peer.in.sin_port) != id ||
 		    ntohs(e->hdr.un.echo.sequence) != seq)
 			continue;
 		if (!strncmp(e->text, MAGIC, strlen(MAGIC)) &&
@@ -94,14 +111,14 @@ static int ask(int fd, __u16 id, __u16 seq, const struct sockaddr_in *dst)
 
 static void serve(int count, char **addrs)
 {
+	union endpoint local[MAX_ADDRS];
 	struct pollfd fds[MAX_ADDRS];
 
 	if (count > MAX_ADDRS)
 		errx(EXIT_USAGE, "too many addresses");
 	for (int i = 0; i < count; i++) {
-		struct sockaddr_in local = parse_endpoint(addrs[i]);
-
-		fds[i].fd = bound_socket(SOCK_RAW, IPPROTO_ICMP, &local);
+		local[i] = parse_endpoint(addrs[i]);
+		fds[i].fd = echo_socket(&local[i]);
 		fds[i].events = POLLIN;
 	}
 	puts("ready");
@@ -109,20 +126,20 @@ static void serve(int count, char **addrs)
 		if (poll(fds, (nfds_t)count, -1) < 0 && errno != EINTR)
 			err(EXIT_USAGE, "poll");
 		for (int i = 0; i < count; i++) {
-			struct sockaddr_in peer, dst;
+			union endpoint peer, dst;
 			struct echo *e;
 
 			if (!fds[i].revents)
 				continue;
-			e = receive(fds[i].fd, ICMP_ECHO, &peer);
+			e = receive(fds[i].fd, request(&local[i]), &peer);
 			if (!e)
 				continue;
 			printf("icmp %s > %s\n", endpoint_text(&peer),
 			       addrs[i]);
 			dst = peer;
-			dst.sin_port = 0;
-			send_echo(fds[i].fd, ICMP_ECHOREPLY,
-				  ntohs(peer.sin_port),
+			dst.in.sin_port = 0;
+			send_echo(fds[i].fd, reply(&dst),
+				  ntohs(peer.in.sin_port),
 				  ntohs(e->hdr.un.echo.sequence),
 				  endpoint_text(&peer), &dst);
 		}
@@ -147,14 +164,14 @@ int main(int argc, char **argv)
 		errx(EXIT_USAGE,
 		     "usage: icmpq [-t SECONDS] ask ADDR:ID DST... | serve ADDR...");
 
-	struct sockaddr_in local = parse_endpoint(argv[1]);
-	__u16 id = ntohs(local.sin_port);
+	union endpoint local = parse_endpoint(argv[1]);
+	__u16 id = ntohs(local.in.sin_port);
 	int fd;
 
-	local.sin_port = 0;
-	fd = bound_socket(SOCK_RAW, IPPROTO_ICMP, &local);
+	local.in.sin_port = 0;
+	fd = echo_socket(&local);
 	for (int i = 2; i < argc; i++) {
-		struct sockaddr_in dst = parse_endpoint(argv[i]);
+		union endpoint dst = parse_endpoint(argv[i]);
 
 		all &= ask(fd, id, (__u16)i, &dst);
 	}

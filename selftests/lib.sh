@@ -4,6 +4,9 @@
 # What the tests share: verdicts in KTAP, a home network in namespaces, the
 # module, a firewall. Sourced by each test; a test ends with "finish".
 #
+# FULLCONE_FAMILY=6 runs a test over IPv6, if it says "# families: 4 6": run.sh
+# does so by itself.
+#
 # A test that could not fail proves nothing: FULLCONE_STANDIN=masquerade runs it
 # with a MASQUERADE rule in the module's place, and whatever tells the two apart
 # must then say "not ok".
@@ -16,6 +19,7 @@ FULLCONE_KO=${FULLCONE_KO:-$HERE/../fullcone_nat.ko}
 # the iptables target is beside the module
 FULLCONE_XT=${FULLCONE_KO%/*}/xt_FULLCONENAT.ko
 FULLCONE_STANDIN=${FULLCONE_STANDIN:-}
+FULLCONE_FAMILY=${FULLCONE_FAMILY:-4}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/fullcone.XXXXXX") || exit 1
 # nothing ever comes out of it, see pause
 mkfifo "$TMP/never" || exit 1
@@ -78,16 +82,24 @@ expect_is() {
 # expect_other_endpoint DESCRIPTION NOT-EXPECTED SEEN: an endpoint, and not that
 # one
 expect_other_endpoint() {
-	if [[ $3 =~ ^[0-9.]+:[0-9]+$ && $3 != "$2" ]]; then
+	if [[ $3 =~ ^$address_re:[0-9]+$ && $3 != "$2" ]]; then
 		pass "$1"
 	else
 		fail "$1" "expected: an endpoint other than $2" "seen:     $3"
 	fi
 }
 
+# re EXTENDED-REGEX: sets $regex to that, with the brackets of our own IPv6 addresses
+# meant literally
+re() {
+	regex=${1//\[2001:db8::/\\[2001:db8::}
+	regex=${regex//\[fd00::/\\[fd00::}
+}
+
 # expect_match DESCRIPTION EXTENDED-REGEX TEXT
 expect_match() {
-	if [[ $3 =~ $2 ]]; then
+	re "$2"
+	if [[ $3 =~ $regex ]]; then
 		pass "$1"
 	else
 		fail "$1" "expected: $2" "seen:     $3"
@@ -130,7 +142,7 @@ expect_logged() {
 # that something later has arrived
 expect_unlogged() {
 	if logged "$2" "$3"; then
-		fail "$1" "expected no: $3" "seen by $2:" "$(grep -E -- "$3" "$TMP/$2")"
+		fail "$1" "expected no: $3" "seen by $2:" "$(grep -E -- "$regex" "$TMP/$2")"
 	else
 		pass "$1"
 	fi
@@ -167,12 +179,19 @@ wait_for() {
 
 # logged NAME REGEX
 logged() {
-	grep -Eq -- "$2" "$TMP/$1"
+	re "$2"
+	grep -Eq -- "$regex" "$TMP/$1"
 }
 
 # logged_times NAME REGEX COUNT: at least so many lines
 logged_times() {
-	(($(grep -Ec -- "$2" "$TMP/$1") >= $3))
+	(($(times_logged "$1" "$2") >= $3))
+}
+
+# times_logged NAME REGEX: how many lines
+times_logged() {
+	re "$2"
+	grep -Ec -- "$regex" "$TMP/$1"
 }
 
 # -- begin and end -------------------------------------------------------------
@@ -328,8 +347,11 @@ new_ns() {
 	namespaces+=("$ns")
 	printf -v "$1" '%s' "$ns"
 	# A namespace may inherit what the machine has set for itself.
-	set_sysctl "$ns" net.ipv6.conf.default.disable_ipv6=1 \
-		net.ipv6.conf.all.disable_ipv6=1 net.ipv4.conf.all.rp_filter=0 \
+	set_sysctl "$ns" "net.ipv6.conf.default.disable_ipv6=$((FULLCONE_FAMILY == 4))" \
+		"net.ipv6.conf.all.disable_ipv6=$((FULLCONE_FAMILY == 4))" \
+		net.ipv6.conf.default.accept_ra=0 net.ipv6.conf.all.forwarding=0 \
+		net.ipv6.icmp.ratelimit=0 net.ipv6.icmp.echo_ignore_all=0 \
+		net.ipv4.conf.all.rp_filter=0 \
 		net.ipv4.conf.default.rp_filter=0 net.ipv4.icmp_ratelimit=0 \
 		net.ipv4.icmp_echo_ignore_all=0 net.ipv4.ip_forward=0
 	ip -n "$ns" link set lo up
@@ -391,12 +413,39 @@ mac_of() {
 # Outside nobody has a route to 192.168.1.0/24: what leaves untranslated is seen
 # there and never answered. In r the ports of br0 are called x1, x2, x3; every
 # host's own interface is eth0.
+#
+# Over IPv6 the same with fd00::1 to fd00::4 inside and 2001:db8::1, ::10, ::20,
+# ::30 outside. Addresses are written as in an endpoint, "$W:5000", so with
+# brackets then; a bare one is "$(bare $W)". H1, H2 and H3 are the addresses of x1,
+# x2 and x3, HR is the router's inside, W2 another that it may have outside.
 
-W=203.0.113.1
-A=203.0.113.10
-B=203.0.113.20
-Z=203.0.113.30
-LAN=192.168.1
+# shellcheck source=selftests/addresses-4.sh
+. "$HERE/addresses-$FULLCONE_FAMILY.sh"
+
+# bare ADDRESS: without brackets
+bare() {
+	local addr=${1#[}
+	echo "${addr%]}"
+}
+
+# address_command INTERFACE ADDRESS: what "ip -batch" takes to add it
+address_command() {
+	echo "addr add $(bare "$2")/$prefix dev $1$([[ $FULLCONE_FAMILY == 4 ]] || echo " nodad")"
+}
+
+# add_address NS INTERFACE ADDRESS...
+add_address() {
+	local addr
+
+	for addr in "${@:3}"; do
+		address_command "$2" "$addr"
+	done | ip -n "$1" -batch - || bail_out "$1: $2 does not take ${*:3}"
+}
+
+# del_address NS INTERFACE ADDRESS
+del_address() {
+	ip -n "$1" addr del "$(bare "$3")/$prefix" dev "$2"
+}
 
 home_network() {
 	local i ns
@@ -408,23 +457,23 @@ home_network() {
 	new_ns X3 x3
 	new_ns SRV srv
 	new_ns STRANGER z
-	ADDR=([$R]=$W [$X1]=$LAN.2 [$X2]=$LAN.3 [$X3]=$LAN.4 [$SRV]=$A [$STRANGER]=$Z)
+	ADDR=([$R]=$W [$X1]=$H1 [$X2]=$H2 [$X3]=$H3 [$SRV]=$A [$STRANGER]=$Z)
 
 	ip -n "$R" -batch - <<-END || bail_out "no bridge or veth devices here"
 		link add br0 type bridge forward_delay 0
-		addr add $LAN.1/24 dev br0
+		$(address_command br0 "$HR")
 		link set br0 up
 		link add wan type veth peer name r netns $NET
-		addr add $W/24 dev wan
+		$(address_command wan "$W")
 		link set wan up
 	END
 	i=1
 	for ns in "$X1" "$X2" "$X3"; do
 		ip -n "$ns" -batch - <<-END
 			link add eth0 type veth peer name x$i netns $R
-			addr add ${ADDR[$ns]}/24 dev eth0
+			$(address_command eth0 "${ADDR[$ns]}")
 			link set eth0 up
-			route add default via $LAN.1
+			route add default via $(bare "$HR")
 		END
 		ip -n "$R" link set x$((i++)) master br0 up
 	done
@@ -439,18 +488,19 @@ home_network() {
 		link set z master br0 up
 	END
 	ip -n "$SRV" -batch - <<-END
-		addr add $A/24 dev eth0
-		addr add $B/24 dev eth0
+		$(address_command eth0 "$A")
+		$(address_command eth0 "$B")
 		link set eth0 up
 	END
 	ip -n "$STRANGER" -batch - <<-END
-		addr add $Z/24 dev eth0
+		$(address_command eth0 "$Z")
 		link set eth0 up
 	END
-	set_sysctl "$R" net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0
+	set_sysctl "$R" net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0
+	[[ $FULLCONE_FAMILY == 4 ]] || set_sysctl "$R" net.ipv6.conf.all.forwarding=1
 
 	for ns in "$X1" "$X2" "$X3"; do
-		wait_for 60 answers "$ns" $LAN.1 || bail_out "$ns does not reach the router"
+		wait_for 60 answers "$ns" "$HR" || bail_out "$ns does not reach the router"
 	done
 	for i in $A $B $Z; do
 		wait_for 60 answers "$R" "$i" || bail_out "the router does not reach $i"
@@ -489,10 +539,10 @@ answers() {
 # endpoint they see.
 reflectors() {
 	start srv "$SRV" "$HERE/reflect" $A:3000 $A:3001 $B:3000 $B:3001
-	set_sysctl "$SRV" net.ipv4.icmp_echo_ignore_all=1
+	set_sysctl "$SRV" net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1
 	start srv-icmp "$SRV" "$HERE/icmpq" serve $A $B
 	start stranger "$STRANGER" "$HERE/reflect" $Z:3000 $Z:3001
-	set_sysctl "$STRANGER" net.ipv4.icmp_echo_ignore_all=1
+	set_sysctl "$STRANGER" net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1
 	start stranger-icmp "$STRANGER" "$HERE/icmpq" serve $Z
 }
 
@@ -550,7 +600,7 @@ seg() {
 # connection tracking is used for it.
 no_resets() {
 	on "$1" nft -f - <<-END || bail_out "can't keep $1 from resetting"
-		table ip noreset {
+		table inet noreset {
 			chain output {
 				type filter hook output priority raw; policy accept;
 				meta mark != 0x5e9 tcp flags & rst == rst drop
@@ -635,12 +685,12 @@ fullcone_on() {
 	if [[ $FULLCONE_STANDIN == masquerade ]]; then
 		masquerade nft
 	else
-		must_knob wan wan
+		must_knob $wan_knob wan
 	fi
 }
 
 fullcone_off() {
-	must_knob wan ""
+	must_knob $wan_knob ""
 }
 
 # state_of PROTO ADDR:PORT: the line of that inside endpoint in "mappings"
@@ -680,12 +730,17 @@ flush_mappings() {
 	on "$R" sh -c 'echo flush >/proc/net/fullcone_nat/mappings'
 }
 
+# ct ARGUMENT...: conntrack in the router; addresses as everywhere here
+ct() {
+	on "$R" conntrack -f "ipv$FULLCONE_FAMILY" "${@//[][]/}"
+}
+
 # flush_state: no mapping and no connection is left in the router
 flush_state() {
 	if [[ -z $FULLCONE_STANDIN ]]; then
 		flush_mappings || bail_out "can't flush the mappings"
 	fi
-	on "$R" conntrack -F >/dev/null 2>&1 || bail_out "can't flush the connections"
+	ct -F >/dev/null 2>&1 || bail_out "can't flush the connections"
 }
 
 # -- rules of the router -------------------------------------------------------
@@ -695,7 +750,7 @@ masquerade() {
 	case $1 in
 	nft)
 		on "$R" nft -f - <<-END || skip_all "needs masquerade in nftables"
-			table ip masq {
+			table $nft_family masq {
 				chain postrouting {
 					type nat hook postrouting priority srcnat; policy accept;
 					oifname "wan" masquerade
@@ -713,7 +768,7 @@ masquerade() {
 
 masquerade_off() {
 	case $1 in
-	nft) on "$R" nft delete table ip masq ;;
+	nft) on "$R" nft delete table "$nft_family" masq ;;
 	iptables) on "$R" iptables -t nat -D POSTROUTING -o wan -j MASQUERADE ;;
 	esac
 }

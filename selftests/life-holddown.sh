@@ -6,6 +6,7 @@
 # is for the owner to say.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -43,14 +44,14 @@ refused_until_the_end() {
 		expect_is "X2 is refused after $t s" "" "$from"
 	done
 	at 418
-	expect_state "X1's port is held down after 418 s" holddown udp $LAN.2:5000
+	expect_state "X1's port is held down after 418 s" holddown udp $H1:5000
 	expect_closed "no stranger arrives in hold-down" udp $W:5000
 	out "$X2" 5000
 	expect_is "X2 is refused after 418 s" "" "$from"
 	at 440
 	out "$X2" 5000
 	expect_is "X2 gets the port after 440 s" $W:5000 "$from"
-	expect_state "X1 has no mapping any more" none udp $LAN.2:5000
+	expect_state "X1 has no mapping any more" none udp $H1:5000
 	out "$X1" 5000
 	expect_is "X1 is refused now" "" "$from"
 	flush_state
@@ -60,12 +61,12 @@ own_port_back() {
 	zero
 	out "$X1" 5000
 	at 350
-	expect_state "X1's port is held down after 350 s" holddown udp $LAN.2:5000
+	expect_state "X1's port is held down after 350 s" holddown udp $H1:5000
 	out "$X2" 5000
 	expect_is "hold-down: X2 is refused" "" "$from"
 	out "$X1" 5000
 	expect_is "hold-down: X1 gets its port back" $W:5000 "$from"
-	expect_state "hold-down: it is active again" active udp $LAN.2:5000
+	expect_state "hold-down: it is active again" active udp $H1:5000
 	expect_open "hold-down: and strangers arrive" udp $W:5000
 	at 640
 	expect_open "hold-down: for another 290 s" udp $W:5000
@@ -81,11 +82,11 @@ tcp_too() {
 	hears 5000 FA
 	says 5000 A
 	at 355
-	seg "$X2" tcp $LAN.3:6000 $A:3001 S 1
+	seg "$X2" tcp $H2:6000 $A:3001 S 1
 	expect "closed connection: X2 is refused after 355 s" wait_for 10 told_tcp_refused
 	expect_unlogged "closed connection: its SYN has not left" outside "^tcp .* > $A:3001 "
 	at 380
-	seg "$X2" tcp $LAN.3:6000 $A:3001 S 2
+	seg "$X2" tcp $H2:6000 $A:3001 S 2
 	expect_logged "closed connection: X2 gets the port after 380 s" outside "^tcp $W:5000 > $A:3001 S seq=2 "
 	flush_state
 }

@@ -17,15 +17,16 @@ silence() {
 	local ns
 	for ns; do
 		on "$ns" nft -f - <<-END || bail_out "can't silence $ns"
-			table ip silence {
+			table inet silence {
 				chain output {
 					type filter hook output priority raw; policy accept;
 					meta mark != 0x5e9 tcp flags & rst == rst drop
 					icmp type destination-unreachable drop
+					icmpv6 type destination-unreachable drop
 				}
 			}
 		END
-		set_sysctl "$ns" net.ipv4.icmp_echo_ignore_all=1
+		set_sysctl "$ns" net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1
 	done
 }
 
@@ -59,7 +60,7 @@ flood() {
 	# shellcheck disable=SC2016
 	launch "$1" "$2" bash -c 'while :; do
 		for ((port = 4000; port < 5000; port++)); do echo flood >"/dev/udp/$1/$port"; done
-	done' bash "$A"
+	done' bash "$(bare "$A")"
 }
 
 # -- strangers --------------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ expect_closed() {
 	knock "${@:2}"
 	wait_for 30 logged wan "$knocked" || bail_out "the stranger does not reach the router"
 	# What the router itself sends afterwards arrives later.
-	seg "$R" udp "$LAN.1:9" "$LAN.2:9" "after-$knocks"
+	seg "$R" udp "$HR:9" "$H1:9" "after-$knocks"
 	wait_for 30 logged inside "after-$knocks\$" || bail_out "the router does not reach X1"
 	expect_unlogged "$1" inside "$knocked"
 }
@@ -147,8 +148,9 @@ udp_in() {
 
 # expect_leaves DESCRIPTION ENDPOINT: what was sent last with udp_out has left, and has this source
 expect_leaves() {
-	wait_for $patience logged outside "^udp [0-9.:]+$sent"
-	expect_is "$1" "$2" "$(sed -nE "s/^udp ([0-9.:]+)$sent/\1/p" "$TMP/outside")"
+	wait_for $patience logged outside "^udp [^ ]+$sent"
+	re "^udp ([^ ]+)$sent"
+	expect_is "$1" "$2" "$(sed -nE "s/$regex/\1/p" "$TMP/outside")"
 }
 
 # -- TCP by hand ------------------------------------------------------------------------------------------------------
@@ -190,8 +192,8 @@ says() {
 	[[ $flags != *A* ]] || ack=${pseq[$port]}
 	[[ ${peer[$port]} != "$Z":* ]] || at=wan
 	line="^tcp ${ext[$port]} > ${peer[$port]} $flags seq=${xseq[$port]} ack=$ack len=$len\$"
-	before=$(grep -Ec -- "$line" "$TMP/$at")
-	seg "$X1" tcp "$LAN.2:$port" "${peer[$port]}" "$flags" "${xseq[$port]}" "$ack" "$len"
+	before=$(times_logged "$at" "$line")
+	seg "$X1" tcp "$H1:$port" "${peer[$port]}" "$flags" "${xseq[$port]}" "$ack" "$len"
 	xseq[$port]=$((xseq[$port] + $(segment_length "$flags" "$len")))
 	arrived "$what: $flags of X1 reaches its peer" "$at" "$line" "$before"
 }
@@ -202,8 +204,8 @@ hears() {
 
 	[[ $flags != *A* ]] || ack=${xseq[$port]}
 	[[ ${peer[$port]} != "$Z":* ]] || ns=$STRANGER
-	line="^tcp ${peer[$port]} > $LAN.2:$port $flags seq=${pseq[$port]} ack=$ack len=$len\$"
-	before=$(grep -Ec -- "$line" "$TMP/inside")
+	line="^tcp ${peer[$port]} > $H1:$port $flags seq=${pseq[$port]} ack=$ack len=$len\$"
+	before=$(times_logged inside "$line")
 	seg "$ns" tcp "${peer[$port]}" "${ext[$port]}" "$flags" "${pseq[$port]}" "$ack" "$len"
 	pseq[$port]=$((pseq[$port] + $(segment_length "$flags" "$len")))
 	arrived "$what: $flags of the peer reaches X1" inside "$line" "$before"
@@ -230,10 +232,10 @@ exchange() {
 
 # entry PROTO PORT: the router's conntrack entry of that inside port; expired ones are not told
 entry() {
-	on "$R" conntrack -L -p "$1" --orig-port-src "$2" 2>/dev/null | grep .
+	ct -L -p "$1" --orig-port-src "$2" 2>/dev/null | grep .
 }
 
 # expect_no_leak DESCRIPTION: nothing has left with an inside address
 expect_no_leak() {
-	expect_unlogged "$1: nothing left with an inside address" wan "^[a-z0-9]+ $LAN\."
+	expect_unlogged "$1: nothing left with an inside address" wan "^[a-z0-9]+ $inside_re"
 }

@@ -5,6 +5,7 @@
 # With one single port to hand out nobody else gets it, and the next packet goes on from the same endpoint.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -21,9 +22,9 @@ x2_refused() {
 
 	before=$(stat_of drop_no_port)
 	if [[ $2 == udp ]]; then
-		seg "$X2" udp $LAN.3:6000 $A:3001 "x2-$((++sends))"
+		seg "$X2" udp $H2:6000 $A:3001 "x2-$((++sends))"
 	else
-		seg "$X2" tcp $LAN.3:6000 $A:3001 S $((++sends))
+		seg "$X2" tcp $H2:6000 $A:3001 S $((++sends))
 	fi
 	expect "$1: X2's packet is refused" wait_for 10 counted drop_no_port $((before + 1))
 	expect_unlogged "$1: nothing of X2 has left" outside " > $A:3001 "
@@ -39,7 +40,7 @@ lost_tcp() {
 	zero
 	at 7
 	expect "$what: conntrack has the connection" entry tcp 5000
-	on "$R" conntrack -D -p tcp --orig-port-src 5000 >/dev/null 2>&1
+	ct -D -p tcp --orig-port-src 5000 >/dev/null 2>&1
 	expect_not "$what: then not" entry tcp 5000
 	x2_refused "$what" tcp
 	at 30
@@ -50,7 +51,7 @@ lost_tcp() {
 
 	zero
 	at 7
-	on "$R" conntrack -F >/dev/null 2>&1
+	ct -F >/dev/null 2>&1
 	at 7000
 	what="established, flushed, after 7000 s"
 	x2_refused "$what" tcp
@@ -62,16 +63,16 @@ lost_tcp() {
 
 lost_udp() {
 	zero
-	udp_out "$X1" $LAN.2:5000 $A:3000
+	udp_out "$X1" $H1:5000 $A:3000
 	expect_leaves "udp: X1 has an endpoint" $W:5000
 	at 10
-	on "$R" conntrack -F >/dev/null 2>&1
+	ct -F >/dev/null 2>&1
 	x2_refused "udp, flushed" udp
 	expect_open "udp, flushed: strangers arrive" udp $W:5000
 	at 297
 	x2_refused "udp, flushed, after 297 s" udp
 	expect_open "udp, flushed: strangers arrive after 297 s" udp $W:5000
-	udp_out "$X1" $LAN.2:5000 $B:3000
+	udp_out "$X1" $H1:5000 $B:3000
 	expect_leaves "udp, flushed: X1 has the same endpoint after 297 s" $W:5000
 }
 

@@ -5,6 +5,7 @@
 # minutes once closed or reset, two hours while half-closed. With 0 they go by conntrack's own time.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # nor pin its port.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,26 +16,29 @@ need_module
 life_network
 
 # X2's own kernel refuses; it has no socket anywhere.
-on "$X2" nft delete table ip silence
+on "$X2" nft delete table inet silence
 
-# Each refusal has to be seen leaving: $1 udp: 3/3, tcp: a reset.
+port_unreach=3/3
+[[ $FULLCONE_FAMILY == 4 ]] || port_unreach=1/4
+
+# Each refusal has to be seen leaving: of UDP an ICMP error, of TCP a reset.
 refusal() {
 	knock "$@"
 	if [[ $1 == udp ]]; then
-		refused="^icmp $W > $Z 3/3 \\(udp $stranger > $2\\)"
+		refused="^icmp $W > $Z $port_unreach \\(udp $stranger > $2\\)"
 	else
 		refused="^tcp $2 > $stranger RA "
 	fi
 }
 
 entries_of() {
-	on "$R" conntrack -L -p "$1" --orig-src "$Z" 2>/dev/null | grep "dport=$2 "
+	ct -L -p "$1" --orig-src "$Z" 2>/dev/null | grep "dport=$2 "
 }
 
 zero
-seg "$X2" udp $LAN.3:5000 $A:3000 out
+seg "$X2" udp $H2:5000 $A:3000 out
 expect_logged "udp: X2 has an endpoint" outside "^udp $W:5000 > $A:3000 "
-seg "$X2" tcp $LAN.3:5001 $A:3000 S 1
+seg "$X2" tcp $H2:5001 $A:3000 S 1
 expect_logged "tcp: X2 has an endpoint" outside "^tcp $W:5001 > $A:3000 "
 for ((t = 5; t < 300; t += 20)); do
 	at $t
@@ -47,7 +51,7 @@ for ((t = 5; t < 300; t += 20)); do
 done
 expect_logged "tcp: a stranger is still refused after 285 s" wan "$refused"
 at 312
-expect_state "udp: the port is held down after 312 s" holddown udp $LAN.3:5000
+expect_state "udp: the port is held down after 312 s" holddown udp $H2:5000
 expect_not "udp: no stranger's entry is left" entries_of udp 5000
 # conntrack keeps a SYN for 120 s, and then come the four minutes.
 for ((t = 320; t < 360; t += 10)); do
@@ -55,7 +59,7 @@ for ((t = 320; t < 360; t += 10)); do
 	knock tcp $W:5001 $Z:7001
 done
 at 377
-expect_state "tcp: the port is held down after 377 s" holddown tcp $LAN.3:5001
+expect_state "tcp: the port is held down after 377 s" holddown tcp $H2:5001
 expect_not "tcp: no stranger's entry is left" entries_of tcp 5001
 
 finish

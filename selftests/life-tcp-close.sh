@@ -6,6 +6,7 @@
 # either side, is let through to the same endpoint at once.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -61,7 +62,7 @@ lifetime() {
 	for i in "${!ways[@]}"; do
 		what=${ways[i]}
 		"$what" $((5000 + i))
-		expect_state "$what: the mapping stays" active tcp $LAN.2:$((5000 + i))
+		expect_state "$what: the mapping stays" active tcp $H1:$((5000 + i))
 	done
 	at 120
 	for i in "${!ways[@]}"; do
@@ -77,7 +78,7 @@ lifetime() {
 	done
 	at 400
 	for i in "${!ways[@]}"; do
-		expect_state "${ways[i]}: nothing is left after 400 s" none tcp $LAN.2:$((5000 + i))
+		expect_state "${ways[i]}: nothing is left after 400 s" none tcp $H1:$((5000 + i))
 	done
 }
 

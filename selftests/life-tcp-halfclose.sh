@@ -5,6 +5,7 @@
 # the next packet data or a bare FIN; and repeated FINs neither get lost nor free the port.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

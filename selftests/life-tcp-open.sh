@@ -5,6 +5,7 @@
 # conntrack thinks of it and whoever knocks meanwhile.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # heard of it; resets that are none of the connection's end nothing.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # keeps its mapping for four minutes from the second FIN like any other.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

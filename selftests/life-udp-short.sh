@@ -5,6 +5,7 @@
 # packet to any other port makes it an ordinary one for good.
 #
 # clock: skip
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,7 +16,7 @@ need_module
 life_network
 
 speak() {
-	udp_out "$X1" "$LAN.2:$1" "$A:$2"
+	udp_out "$X1" "$H1:$1" "$A:$2"
 	expect_leaves "$3: X1 has an endpoint" "$W:$1"
 }
 
@@ -35,7 +36,7 @@ expect_open "only to port 123: a stranger arrives after 27 s" udp $W:5001
 at 43
 expect_closed "only to port 53: no stranger arrives after 43 s" udp $W:5000
 expect_closed "only to port 123: no stranger arrives after 43 s" udp $W:5001
-expect_state "only to port 53: the port is held down" holddown udp $LAN.2:5000
+expect_state "only to port 53: the port is held down" holddown udp $H1:5000
 expect_open "to port 53, then to another: a stranger arrives after 43 s" udp $W:5002
 
 at 100

@@ -19,7 +19,7 @@ firewall nft
 reflectors
 
 strangers() {
-	on "$R" conntrack -L -p udp --orig-src $Z --orig-port-dst "$1" 2>/dev/null | grep -c .
+	ct -L -p udp --orig-src $Z --orig-port-dst "$1" 2>/dev/null | grep -c .
 }
 
 # as long as the test needs them
@@ -67,7 +67,7 @@ swept 2
 before=$(stat_of flows_in)
 pktgen_knock $Z "${e#*:}" 40000 1000 >/dev/null
 expect_is "while those sessions last there is no room for more" "$before" "$(stat_of flows_in)"
-on "$R" conntrack -D -p udp --orig-src $Z >/dev/null 2>&1
+ct -D -p udp --orig-src $Z >/dev/null 2>&1
 expect "when they have gone there is" wait_for 20 gets_in "$e"
 must_knob mapping_max_sessions 0
 before=$(stat_of flows_in)

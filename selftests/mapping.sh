@@ -4,6 +4,8 @@
 # One inside endpoint has one external endpoint whoever it talks to, and no two
 # inside endpoints share one: also for those whose own port was taken already,
 # where plain MASQUERADE falls back to another port per destination.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -54,8 +56,8 @@ conflict_order() {
 	to "$proto" Z B
 	rest=$(probe "$X1" "$proto" "$port" "${dst[@]}" | sort -u)
 	expect_is "$proto: X1 still shows its own" "$x1" "$rest"
-	agrees "$proto" "$LAN.2:$port" "$x1"
-	agrees "$proto" "$LAN.3:$port" "$first"
+	agrees "$proto" "$H1:$port" "$x1"
+	agrees "$proto" "$H2:$port" "$first"
 }
 
 # RFC 5780 4.3, all steps always, for the first, second and third host with one
@@ -83,7 +85,7 @@ no_overloading() {
 	b=$(probe "$X2" "$proto" "$port" "${dst[1]}")
 	z=$(probe "$X3" "$proto" "$port" "${dst[2]}")
 	expect_is "$proto: three hosts at three servers have three endpoints" 3 \
-		"$(printf '%s\n' "$a" "$b" "$z" | grep "^$W:" | sort -u | wc -l)"
+		"$(printf '%s\n' "$a" "$b" "$z" | grep -F "$W:" | sort -u | wc -l)"
 }
 
 port=4000

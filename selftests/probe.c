@@ -36,7 +36,7 @@ static void add(int fd)
 	fds[nfds++].events = POLLIN;
 }
 
-static void tell_from(const struct sockaddr_in *peer, const char *text,
+static void tell_from(const union endpoint *peer, const char *text,
 		      ssize_t len)
 {
 	printf("from %s %.*s\n", endpoint_text(peer), (int)len, text);
@@ -60,10 +60,12 @@ static int icmp_error(int fd)
 	for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
 		struct sock_extended_err ee;
 
-		if (c->cmsg_level != SOL_IP || c->cmsg_type != IP_RECVERR)
+		if ((c->cmsg_level != SOL_IP || c->cmsg_type != IP_RECVERR) &&
+		    (c->cmsg_level != SOL_IPV6 || c->cmsg_type != IPV6_RECVERR))
 			continue;
 		memcpy(&ee, CMSG_DATA(c), sizeof(ee));
-		if (ee.ee_origin != SO_EE_ORIGIN_ICMP)
+		if (ee.ee_origin != SO_EE_ORIGIN_ICMP &&
+		    ee.ee_origin != SO_EE_ORIGIN_ICMP6)
 			continue;
 		printf("icmp %u/%u\n", ee.ee_type, ee.ee_code);
 		return 1;
@@ -71,19 +73,29 @@ static int icmp_error(int fd)
 	return 0;
 }
 
-static int ask_udp(int fd, const struct sockaddr_in *dst)
+static void want_errors(int fd, int family)
+{
+	int one = 1;
+
+	if (family == AF_INET6)
+		setsockopt(fd, SOL_IPV6, IPV6_RECVERR, &one, sizeof(one));
+	else
+		setsockopt(fd, SOL_IP, IP_RECVERR, &one, sizeof(one));
+}
+
+static int ask_udp(int fd, const union endpoint *dst)
 {
 	__s64 deadline = now_ms() + timeout_ms;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	if (sendto(fd, greeting, strlen(greeting), 0,
-		   (const struct sockaddr *)dst, sizeof(*dst)) < 0) {
+		   &dst->sa, endpoint_size(dst)) < 0) {
 		if (!icmp_error(fd))
 			printf("error %s\n", strerror(errno));
 		return 0;
 	}
 	while (poll(&p, 1, ms_left(deadline)) > 0) {
-		struct sockaddr_in peer;
+		union endpoint peer;
 		socklen_t size = sizeof(peer);
 		char data[2048];
 		ssize_t len;
@@ -91,11 +103,11 @@ static int ask_udp(int fd, const struct sockaddr_in *dst)
 		if ((p.revents & POLLERR) && icmp_error(fd))
 			return 0;
 		len = recvfrom(fd, data, sizeof(data), MSG_DONTWAIT,
-			       (struct sockaddr *)&peer, &size);
+			       &peer.sa, &size);
 		if (len < 0)
 			continue;
-		if (peer.sin_addr.s_addr == dst->sin_addr.s_addr &&
-		    peer.sin_port == dst->sin_port) {
+		if (same_address(&peer, dst) &&
+		    peer.in.sin_port == dst->in.sin_port) {
 			printf("%.*s\n", (int)len, data);
 			return 1;
 		}
@@ -105,7 +117,7 @@ static int ask_udp(int fd, const struct sockaddr_in *dst)
 	return 0;
 }
 
-static int ask_tcp(int fd, const struct sockaddr_in *dst)
+static int ask_tcp(int fd, const union endpoint *dst)
 {
 	__s64 deadline = now_ms() + timeout_ms;
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
@@ -115,7 +127,7 @@ static int ask_tcp(int fd, const struct sockaddr_in *dst)
 	int error = 0;
 
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	if (connect(fd, (const struct sockaddr *)dst, sizeof(*dst)) &&
+	if (connect(fd, &dst->sa, endpoint_size(dst)) &&
 	    errno != EINPROGRESS)
 		error = errno;
 	else if (poll(&p, 1, ms_left(deadline)) > 0)
@@ -146,10 +158,10 @@ static int ask_tcp(int fd, const struct sockaddr_in *dst)
 }
 
 /* Takes a connection in on the listener; returns its socket, -1 for none. */
-static int take_connection(int listener, struct sockaddr_in *peer)
+static int take_connection(int listener, union endpoint *peer)
 {
 	socklen_t size = sizeof(*peer);
-	int fd = accept(listener, (struct sockaddr *)peer, &size);
+	int fd = accept(listener, &peer->sa, &size);
 
 	if (fd >= 0) {
 		add(fd);
@@ -159,17 +171,17 @@ static int take_connection(int listener, struct sockaddr_in *peer)
 }
 
 /* Takes what has come on one socket; returns its length, below 1 if nothing. */
-static ssize_t take_data(int fd, struct sockaddr_in *peer)
+static ssize_t take_data(int fd, union endpoint *peer)
 {
 	socklen_t size = sizeof(*peer);
 	char data[2048];
 	ssize_t len;
 
 	len = recvfrom(fd, data, sizeof(data), MSG_DONTWAIT,
-		       (struct sockaddr *)peer, &size);
+		       &peer->sa, &size);
 	if (!size) {	/* TCP */
 		size = sizeof(*peer);
-		if (getpeername(fd, (struct sockaddr *)peer, &size))
+		if (getpeername(fd, &peer->sa, &size))
 			return -1;
 	}
 	if (len > 0)
@@ -177,15 +189,15 @@ static ssize_t take_data(int fd, struct sockaddr_in *peer)
 	return len;
 }
 
-static void answer(int fd, int type, const struct sockaddr_in *peer)
+static void answer(int fd, int type, const union endpoint *peer)
 {
 	const char *text = endpoint_text(peer);
 
 	if (type == SOCK_STREAM)
 		send(fd, text, strlen(text), MSG_NOSIGNAL);
 	else
-		sendto(fd, text, strlen(text), 0, (const struct sockaddr *)peer,
-		       sizeof(*peer));
+		sendto(fd, text, strlen(text), 0, &peer->sa,
+		       endpoint_size(peer));
 }
 
 /*
@@ -200,7 +212,7 @@ static void serve(int type)
 			err(EXIT_USAGE, "poll");
 		for (nfds_t i = nfds; i-- > 0; ) {
 			int listener = type == SOCK_STREAM && i == 0;
-			struct sockaddr_in peer;
+			union endpoint peer;
 			int fd = fds[i].fd;
 
 			if (!fds[i].revents)
@@ -221,8 +233,8 @@ static void serve(int type)
 
 int main(int argc, char **argv)
 {
-	int opt, type, fd, keep = 0, all = 1, one = 1;
-	struct sockaddr_in local;
+	int opt, type, fd, keep = 0, all = 1;
+	union endpoint local;
 
 	while ((opt = getopt(argc, argv, "kt:p:")) != -1) {
 		switch (opt) {
@@ -254,17 +266,17 @@ int main(int argc, char **argv)
 
 	fd = bound_socket(type, 0, &local);
 	if (type == SOCK_DGRAM)
-		setsockopt(fd, SOL_IP, IP_RECVERR, &one, sizeof(one));
+		want_errors(fd, local.sa.sa_family);
 	add(fd);
 	for (int i = optind + 2; i < argc; i++) {
-		struct sockaddr_in dst = parse_endpoint(argv[i]);
+		union endpoint dst = parse_endpoint(argv[i]);
 
 		if (type == SOCK_DGRAM) {
 			all &= ask_udp(fd, &dst);
 			continue;
 		}
 		fd = bound_socket(type, 0, &local);
-		setsockopt(fd, SOL_IP, IP_RECVERR, &one, sizeof(one));
+		want_errors(fd, local.sa.sa_family);
 		if (ask_tcp(fd, &dst)) {
 			add(fd);
 		} else {

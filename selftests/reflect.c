@@ -38,13 +38,13 @@ static void drop(nfds_t i)
 	kind[i] = kind[nfds];
 }
 
-static void tell(const char *proto, int fd, const struct sockaddr_in *peer,
+static void tell(const char *proto, int fd, const union endpoint *peer,
 		 const char *text, ssize_t len)
 {
-	struct sockaddr_in local;
+	union endpoint local;
 	socklen_t size = sizeof(local);
 
-	getsockname(fd, (struct sockaddr *)&local, &size);
+	getsockname(fd, &local.sa, &size);
 	printf("%s %s > %s %.*s\n", proto, endpoint_text(peer),
 	       endpoint_text(&local), (int)len, text);
 }
@@ -52,7 +52,7 @@ static void tell(const char *proto, int fd, const struct sockaddr_in *peer,
 /* Returns whether the socket is still of use. */
 static int serve(nfds_t i)
 {
-	struct sockaddr_in peer;
+	union endpoint peer;
 	socklen_t size = sizeof(peer);
 	int fd = fds[i].fd;
 	const char *text;
@@ -60,7 +60,7 @@ static int serve(nfds_t i)
 	ssize_t len;
 
 	if (kind[i] == LISTENER) {
-		fd = accept(fd, (struct sockaddr *)&peer, &size);
+		fd = accept(fd, &peer.sa, &size);
 		if (fd < 0)
 			return 1;
 		tell("tcp", fd, &peer, "open", 4);
@@ -71,7 +71,7 @@ static int serve(nfds_t i)
 		return 1;
 	}
 
-	len = recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&peer,
+	len = recvfrom(fd, data, sizeof(data), 0, &peer.sa,
 		       &size);
 	if (kind[i] == UDP) {
 		if (len < 0)
@@ -80,12 +80,12 @@ static int serve(nfds_t i)
 		text = endpoint_text(&peer);
 		if (!quiet)
 			sendto(fd, text, strlen(text), 0,
-			       (struct sockaddr *)&peer, size);
+			       &peer.sa, size);
 		return 1;
 	}
 
 	size = sizeof(peer);
-	if (getpeername(fd, (struct sockaddr *)&peer, &size))
+	if (getpeername(fd, &peer.sa, &size))
 		return 0;
 	if (len <= 0) {
 		tell("tcp", fd, &peer, len ? "reset" : "close", 5);
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (; optind < argc; optind++) {
-		struct sockaddr_in local = parse_endpoint(argv[optind]);
+		union endpoint local = parse_endpoint(argv[optind]);
 		int listener = bound_socket(SOCK_STREAM, 0, &local);
 
 		if (listen(listener, 64))

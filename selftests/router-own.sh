@@ -4,6 +4,8 @@
 # The router's own ports stay its own: no inside host gets one as external port,
 # its services stay reachable, its own traffic works and opens nothing to the
 # outside. Reserved ports are left alone likewise.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -35,7 +37,7 @@ service_keeps_its_port() {
 
 # A socket bound to the wildcard and one bound to the address; of TCP it is
 # listeners that count.
-start service "$R" "$HERE/reflect" $W:5300 0.0.0.0:5301
+start service "$R" "$HERE/reflect" $W:5300 $any:5301
 service_keeps_its_port udp 5300
 service_keeps_its_port udp 5301
 service_keeps_its_port tcp 5300
@@ -88,7 +90,7 @@ own_traffic_opens_nothing() {
 		"r-$proto" "^from $Z"
 	[[ -n $FULLCONE_STANDIN ]] ||
 		expect_not "$proto: there is no mapping for it" \
-			on "$R" grep -E "proto=$proto int=($W|$LAN.1):" /proc/net/fullcone_nat/mappings
+			on "$R" grep -F -e "proto=$proto int=$W:" -e "proto=$proto int=$HR:" /proc/net/fullcone_nat/mappings
 }
 
 reserved_ports

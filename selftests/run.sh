@@ -8,14 +8,16 @@
 # Without names: all tests. Those that wait longer than two minutes say so by a
 # line "# clock: skip". "real", the default, leaves them out; "skip" runs only
 # them, as the virtual router does with its idle-skipping clock; "all" runs both,
-# on a real router an affair of hours. --list prints the names only. The last
-# line says how many points passed, failed and were skipped; the exit status is 1
-# if one failed, 4 if none was run.
+# on a real router an affair of hours. Those with a line "# families: 4 6" are run
+# over IPv4 and then over IPv6, or only over the one that FULLCONE_FAMILY names.
+# --list prints the names only. The last line says how many points passed, failed
+# and were skipped; the exit status is 1 if one failed, 4 if none was run.
 
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-clock=real list_only=
+clock=real list_only='' family=${FULLCONE_FAMILY:-}
+export FULLCONE_FAMILY=4
 passed=0 failed=0 skipped=0
 
 if [[ ${1:-} == --list ]]; then
@@ -34,6 +36,14 @@ wanted() {
 	skip) grep -q '^# clock: skip$' "$1" ;;
 	*) ! grep -q '^# clock: skip$' "$1" ;;
 	esac
+}
+
+# The families that a test is run over
+families() {
+	local line
+
+	line=$(sed -n '/^# families: /{ s///p; q }' "$1")
+	echo "${family:-${line:-4}}"
 }
 
 tests() {
@@ -55,6 +65,7 @@ run() {
 	local name out status since=$SECONDS
 
 	name=$(basename "$1" .sh)
+	[[ $FULLCONE_FAMILY == 4 ]] || name+=" over IPv6"
 	printf '# %s\n' "$name"
 	out=$("$1" 2>&1)
 	status=$?
@@ -88,7 +99,9 @@ if [[ $list_only ]]; then
 	exit
 fi
 for test in ${list[@]+"${list[@]}"}; do
-	run "$test"
+	for FULLCONE_FAMILY in $(families "$test"); do
+		run "$test"
+	done
 done
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 ((failed == 0)) || exit 1

@@ -4,14 +4,16 @@
  *
  *	sniff [-n COUNT] [-t SECONDS] INTERFACE [FILTER...]
  *
- * Prints each matching IPv4 packet that enters or leaves the interface as a line:
+ * Prints each matching IPv4 or IPv6 packet that enters or leaves the interface as a
+ * line, ICMPv6 as ICMP with its own numbers:
  *	udp 203.0.113.1:5000 > 203.0.113.10:3000 len=5 hello
  *	tcp 203.0.113.1:5000 > 203.0.113.10:3000 SA seq=1 ack=2 len=0
  *	icmp 203.0.113.1 > 203.0.113.10 8/0 id=77 seq=1 len=64
  *	icmp 203.0.113.30 > 203.0.113.1 3/3 (udp 203.0.113.1:5000 > 203.0.113.30:3000)
  *	47 203.0.113.1 > 203.0.113.10 len=20
  *	frag 203.0.113.1 > 203.0.113.10 proto=17 offset=1480 len=20
- * "frag" is a fragment that is not the first. FILTER: udp, tcp, icmp, a protocol
+ * "frag" is a fragment that is not the first. IPv6 has brackets, [2001:db8::1]:5000.
+ * FILTER: udp, tcp, icmp, a protocol
  * number, src=ADDR[:PORT], dst=ADDR[:PORT], flags=FLAGS (exactly these of SAFRPU);
  * several must all match. The first line is "ready". Ends with 0 after COUNT
  * packets (default 1; 0 is no limit) and with 1 after SECONDS (default 0, no
@@ -23,6 +25,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -30,7 +33,7 @@
 #include <poll.h>
 
 static int want_proto = -1;
-static struct sockaddr_in want_src, want_dst;
+static union endpoint want_src, want_dst;
 static const char *want_flags;
 
 static __u8 packet[65536];
@@ -63,38 +66,77 @@ static int same_flags(const char *a, const char *b)
 	return strlen(a) == strlen(b) && strspn(a, b) == strlen(a);
 }
 
-static int endpoint_matches(const struct sockaddr_in *want,
-			    const struct sockaddr_in *is)
+static int endpoint_matches(const union endpoint *want, const union endpoint *is)
 {
-	return (!want->sin_addr.s_addr ||
-		want->sin_addr.s_addr == is->sin_addr.s_addr) &&
-	       (!want->sin_port || want->sin_port == is->sin_port);
+	return (!want->sa.sa_family || same_address(want, is)) &&
+	       (!want->in.sin_port || want->in.sin_port == is->in.sin_port);
 }
 
-/*
- * Fills in addresses and ports of the IPv4 packet at @data; returns where its
- * payload begins, 0 for none.
- */
-static size_t endpoints(const __u8 *data, size_t len, struct sockaddr_in *src,
-			struct sockaddr_in *dst)
+/* What the IP header says; @len is that of @l4, as far as it was captured. */
+struct view {
+	union endpoint src, dst;
+	const __u8 *l4;
+	size_t len;
+	unsigned int offset;	/* of a fragment, bytes */
+	__u8 proto;
+};
+
+static int view_ipv4(const __u8 *data, size_t len, struct view *v)
 {
 	const struct iphdr *ip = (const struct iphdr *)data;
-	size_t hlen;
+	size_t hlen = ip->ihl * 4u;
 
-	memset(src, 0, sizeof(*src));
-	memset(dst, 0, sizeof(*dst));
-	if (len < sizeof(*ip) || ip->version != 4 || ip->ihl < 5 ||
-	    len < ip->ihl * 4u)
+	if (len < sizeof(*ip) || ip->ihl < 5 || len < hlen)
 		return 0;
-	hlen = ip->ihl * 4u;
-	src->sin_addr.s_addr = ip->saddr;
-	dst->sin_addr.s_addr = ip->daddr;
-	if ((ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_UDP) &&
-	    len >= hlen + 4 && !(ntohs(ip->frag_off) & IP_OFFMASK)) {
-		memcpy(&src->sin_port, data + hlen, 2);
-		memcpy(&dst->sin_port, data + hlen + 2, 2);
+	if (ntohs(ip->tot_len) >= hlen && ntohs(ip->tot_len) < len)
+		len = ntohs(ip->tot_len);
+	v->src.sa.sa_family = v->dst.sa.sa_family = AF_INET;
+	v->src.in.sin_addr.s_addr = ip->saddr;
+	v->dst.in.sin_addr.s_addr = ip->daddr;
+	v->proto = ip->protocol;
+	v->offset = (ntohs(ip->frag_off) & IP_OFFMASK) * 8u;
+	v->l4 = data + hlen;
+	v->len = len - hlen;
+	return 1;
+}
+
+static int view_ipv6(const __u8 *data, size_t len, struct view *v)
+{
+	const struct ip6_hdr *ip = (const struct ip6_hdr *)data;
+	const struct ip6_frag *frag = (const struct ip6_frag *)(ip + 1);
+
+	if (len < sizeof(*ip))
+		return 0;
+	if (sizeof(*ip) + ntohs(ip->ip6_plen) < len)
+		len = sizeof(*ip) + ntohs(ip->ip6_plen);
+	v->src.sa.sa_family = v->dst.sa.sa_family = AF_INET6;
+	v->src.in6.sin6_addr = ip->ip6_src;
+	v->dst.in6.sin6_addr = ip->ip6_dst;
+	v->proto = ip->ip6_nxt;
+	v->l4 = data + sizeof(*ip);
+	v->len = len - sizeof(*ip);
+	if (v->proto == IPPROTO_FRAGMENT && v->len >= sizeof(*frag)) {
+		v->proto = frag->ip6f_nxt;
+		v->offset = ntohs(frag->ip6f_offlg & IP6F_OFF_MASK);
+		v->l4 += sizeof(*frag);
+		v->len -= sizeof(*frag);
 	}
-	return hlen;
+	return 1;
+}
+
+static int view_packet(const __u8 *data, size_t len, struct view *v)
+{
+	int known;
+
+	memset(v, 0, sizeof(*v));
+	known = len && (*data >> 4 == 6 ? view_ipv6(data, len, v) :
+			*data >> 4 == 4 && view_ipv4(data, len, v));
+	if (known && !v->offset && v->len >= 4 &&
+	    (v->proto == IPPROTO_TCP || v->proto == IPPROTO_UDP)) {
+		memcpy(&v->src.in.sin_port, v->l4, 2);
+		memcpy(&v->dst.in.sin_port, v->l4 + 2, 2);
+	}
+	return known;
 }
 
 static void print_payload(const __u8 *data, size_t len)
@@ -106,6 +148,11 @@ static void print_payload(const __u8 *data, size_t len)
 		putchar(isgraph(data[i]) ? data[i] : '.');
 }
 
+static int is_icmp(int proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
 static const char *proto_name(int proto)
 {
 	switch (proto) {
@@ -114,85 +161,81 @@ static const char *proto_name(int proto)
 	case IPPROTO_UDP:
 		return "udp";
 	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
 		return "icmp";
 	default:
 		return "other";
 	}
 }
 
-static void print_icmp(const __u8 *l4, size_t len, const char *src,
-		       const char *dst)
+static int is_error(const struct view *v, int type)
 {
-	const struct icmphdr *icmp = (const struct icmphdr *)l4;
-	struct sockaddr_in isrc, idst;
-	const struct iphdr *inner;
+	if (v->proto == IPPROTO_ICMPV6)
+		return type < 128;
+	return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH ||
+	       type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
+	       type == ICMP_PARAMETERPROB;
+}
 
-	printf("icmp %s > %s %u/%u", src, dst, icmp->type, icmp->code);
-	switch (icmp->type) {
-	case ICMP_DEST_UNREACH:
-	case ICMP_SOURCE_QUENCH:
-	case ICMP_REDIRECT:
-	case ICMP_TIME_EXCEEDED:
-	case ICMP_PARAMETERPROB:
-		inner = (const struct iphdr *)(icmp + 1);
-		if (!endpoints((const __u8 *)inner, len - sizeof(*icmp), &isrc,
-			       &idst))
-			break;
-		printf(" (%s %s > %s)", proto_name(inner->protocol),
-		       endpoint_text(&isrc), endpoint_text(&idst));
-		break;
-	default:
+static void print_icmp(const struct view *v)
+{
+	const struct icmphdr *icmp = (const struct icmphdr *)v->l4;
+	struct view inner;
+
+	printf("icmp %s > %s %u/%u", address_text(&v->src),
+	       address_text(&v->dst), icmp->type, icmp->code);
+	if (!is_error(v, icmp->type))
 		printf(" id=%u seq=%u len=%zu", ntohs(icmp->un.echo.id),
-		       ntohs(icmp->un.echo.sequence), len);
-	}
+		       ntohs(icmp->un.echo.sequence), v->len);
+	else if (view_packet(v->l4 + sizeof(*icmp), v->len - sizeof(*icmp),
+			     &inner))
+		printf(" (%s %s > %s)", proto_name(inner.proto),
+		       endpoint_text(&inner.src), endpoint_text(&inner.dst));
 }
 
 /* Prints the packet if it matches; returns whether it did. */
 static int look(size_t len)
 {
-	const struct iphdr *ip = (const struct iphdr *)packet;
-	char src_addr[INET_ADDRSTRLEN], dst_addr[INET_ADDRSTRLEN];
-	struct sockaddr_in src, dst;
-	size_t hlen = endpoints(packet, len, &src, &dst);
-	const struct tcphdr *tcp = (const struct tcphdr *)(packet + hlen);
+	const struct tcphdr *tcp;
+	struct view v;
 
-	if (!hlen || (want_proto >= 0 && ip->protocol != want_proto) ||
-	    !endpoint_matches(&want_src, &src) ||
-	    !endpoint_matches(&want_dst, &dst))
+	if (!view_packet(packet, len, &v))
 		return 0;
-	if (ntohs(ip->tot_len) >= hlen && ntohs(ip->tot_len) < len)
-		len = ntohs(ip->tot_len);
-	len -= hlen;
-	inet_ntop(AF_INET, &src.sin_addr, src_addr, sizeof(src_addr));
-	inet_ntop(AF_INET, &dst.sin_addr, dst_addr, sizeof(dst_addr));
+	tcp = (const struct tcphdr *)v.l4;
+	if ((want_proto >= 0 && v.proto != want_proto &&
+	     !(is_icmp(want_proto) && is_icmp(v.proto))) ||
+	    !endpoint_matches(&want_src, &v.src) ||
+	    !endpoint_matches(&want_dst, &v.dst))
+		return 0;
 
-	if (ntohs(ip->frag_off) & IP_OFFMASK) {
+	if (v.offset) {
 		if (want_flags)
 			return 0;
-		printf("frag %s > %s proto=%u offset=%u len=%zu\n", src_addr,
-		       dst_addr, ip->protocol,
-		       (ntohs(ip->frag_off) & IP_OFFMASK) * 8, len);
+		printf("frag %s > %s proto=%u offset=%u len=%zu\n",
+		       address_text(&v.src), address_text(&v.dst), v.proto,
+		       v.offset, v.len);
 		return 1;
 	}
-	if (want_flags && (ip->protocol != IPPROTO_TCP || len < sizeof(*tcp) ||
+	if (want_flags && (v.proto != IPPROTO_TCP || v.len < sizeof(*tcp) ||
 			   !same_flags(want_flags, flags_text(tcp))))
 		return 0;
 
-	if (ip->protocol == IPPROTO_UDP && len >= sizeof(struct udphdr)) {
-		printf("udp %s > %s", endpoint_text(&src), endpoint_text(&dst));
-		print_payload(packet + hlen + sizeof(struct udphdr),
-			      len - sizeof(struct udphdr));
-	} else if (ip->protocol == IPPROTO_TCP && len >= sizeof(*tcp)) {
+	if (v.proto == IPPROTO_UDP && v.len >= sizeof(struct udphdr)) {
+		printf("udp %s > %s", endpoint_text(&v.src),
+		       endpoint_text(&v.dst));
+		print_payload(v.l4 + sizeof(struct udphdr),
+			      v.len - sizeof(struct udphdr));
+	} else if (v.proto == IPPROTO_TCP && v.len >= sizeof(*tcp)) {
 		printf("tcp %s > %s %s seq=%u ack=%u len=%zu",
-		       endpoint_text(&src), endpoint_text(&dst), flags_text(tcp),
-		       ntohl(tcp->seq), ntohl(tcp->ack_seq),
-		       len - tcp->doff * 4u);
-	} else if (ip->protocol == IPPROTO_ICMP &&
-		   len >= sizeof(struct icmphdr)) {
-		print_icmp(packet + hlen, len, src_addr, dst_addr);
+		       endpoint_text(&v.src), endpoint_text(&v.dst),
+		       flags_text(tcp), ntohl(tcp->seq), ntohl(tcp->ack_seq),
+		       v.len - tcp->doff * 4u);
+	} else if (is_icmp(v.proto) && v.len >= sizeof(struct icmphdr)) {
+		print_icmp(&v);
 	} else {
-		printf("%u %s > %s", ip->protocol, src_addr, dst_addr);
-		print_payload(packet + hlen, len);
+		printf("%u %s > %s", v.proto, address_text(&v.src),
+		       address_text(&v.dst));
+		print_payload(v.l4, v.len);
 	}
 	putchar('\n');
 	return 1;
@@ -272,7 +315,8 @@ int main(int argc, char **argv)
 			return EXIT_TIMEOUT;
 		len = recvfrom(fd, packet, sizeof(packet), MSG_DONTWAIT,
 			       (struct sockaddr *)&from, &fromlen);
-		if (len > 0 && from.sll_protocol == htons(ETH_P_IP) &&
+		if (len > 0 && (from.sll_protocol == htons(ETH_P_IP) ||
+				from.sll_protocol == htons(ETH_P_IPV6)) &&
 		    look((size_t)len))
 			seen++;
 	}

@@ -4,6 +4,8 @@
 # On a router without a firewall a stranger's packet to a port nobody has yet
 # leaves a connection of the router behind. It does not cost the inside host that
 # gets this port its endpoint, not even towards that stranger.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,17 +18,18 @@ firewall none
 reflectors
 # The router stays silent too: a reset or an ICMP error would end the connection.
 on "$R" nft -f - <<-END || bail_out "can't silence the router"
-	table ip silence {
+	table inet silence {
 		chain output {
 			type filter hook output priority raw; policy accept;
 			tcp flags & rst == rst drop
 			icmp type destination-unreachable drop
+			icmpv6 type destination-unreachable drop
 		}
 	}
 END
 
 left_behind() {
-	on "$R" conntrack -L -p "$1" 2>/dev/null | grep -q "UNREPLIED.*dport=$2\|dport=$2 .*UNREPLIED"
+	ct -L -p "$1" 2>/dev/null | grep -q "UNREPLIED.*dport=$2\|dport=$2 .*UNREPLIED"
 }
 
 stray() {

@@ -33,7 +33,7 @@ forgotten() {
 refused() {
 	local counts
 
-	counts=$(on "$R" conntrack -S | sed -E 's/.* drop=([0-9]+) early_drop=([0-9]+) .*/\1+\2+/' | tr -d '\n')
+	counts=$(ct -S | sed -E 's/.* drop=([0-9]+) early_drop=([0-9]+) .*/\1+\2+/' | tr -d '\n')
 	echo $((${counts}0))
 }
 
@@ -43,9 +43,9 @@ no_room() {
 
 what="before"
 # X2 was first, so that X1's endpoint does not come again by itself.
-udp_out "$X2" $LAN.3:5000 $A:3000
+udp_out "$X2" $H2:5000 $A:3000
 expect_leaves "X2 has its port" $W:5000
-udp_out "$X1" $LAN.2:5000 $A:3000
+udp_out "$X1" $H1:5000 $A:3000
 wait_for 30 logged outside "^udp $W:[0-9]+$sent"
 e=$(sed -nE "s/^udp ([0-9.:]+)$sent/\1/p" "$TMP/outside")
 expect_other_endpoint "X1, with the same, has another" $W:5000 "$e"
@@ -59,7 +59,7 @@ expect "X1's session is thrown out" wait_for 60 forgotten
 stop flood
 restore_limit
 
-udp_out "$X1" $LAN.2:5000 $B:3000
+udp_out "$X1" $H1:5000 $B:3000
 expect_leaves "X1 has the same endpoint" "$e"
 expect_open "strangers reach it there" udp "$e"
 what="afterwards"
@@ -74,9 +74,9 @@ launch strangers "$STRANGER" bash -c 'while :; do echo flood >"/dev/udp/$1/$2"; 
 expect "strangers fill the table" wait_for 120 no_room
 stop strangers
 restore_limit
-udp_out "$X1" $LAN.2:5000 $A:3001
+udp_out "$X1" $H1:5000 $A:3001
 expect_leaves "X1, to whom they speak, has the same endpoint" "$e"
-udp_out "$X2" $LAN.3:5000 $B:3001
+udp_out "$X2" $H2:5000 $B:3001
 expect_leaves "X2, too" $W:5000
 expect_open "strangers reach X1 again" udp "$e"
 expect_no_leak "all the time"

@@ -4,6 +4,8 @@
 # TCP simultaneous open (RFC 5382 REQ-2a) through the router, whichever SYN
 # passes it first; and a SYN that came before there was a mapping does no harm
 # (REQ-4).
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,13 +17,13 @@ fullcone_on
 firewall nft
 no_resets "$X1"
 no_resets "$STRANGER"
-watch inside "$X1" eth0 tcp dst=$LAN.2
+watch inside "$X1" eth0 tcp dst=$H1
 watch outside "$STRANGER" eth0 tcp dst=$Z
 
 # outward PORT Q FLAGS SEQ ACK LEN, inward the same: a segment between X1:PORT
 # and Z:Q, which is seen at the other end
 outward() {
-	seg "$X1" tcp "$LAN.2:$1" "$Z:$2" "${@:3}"
+	seg "$X1" tcp "$H1:$1" "$Z:$2" "${@:3}"
 	expect_logged "$what: $3 of X1 reaches the stranger" outside \
 		"^tcp $W:$1 > $Z:$2 $3 seq=$4 ack=${5:-0} len=${6:-0}\$"
 }
@@ -29,11 +31,11 @@ outward() {
 inward() {
 	seg "$STRANGER" tcp "$Z:$2" "$W:$1" "${@:3}"
 	expect_logged "$what: $3 of the stranger reaches X1" inside \
-		"^tcp $Z:$2 > $LAN.2:$1 $3 seq=$4 ack=${5:-0} len=${6:-0}\$"
+		"^tcp $Z:$2 > $H1:$1 $3 seq=$4 ack=${5:-0} len=${6:-0}\$"
 }
 
 established() {
-	on "$R" conntrack -L -p tcp 2>/dev/null | grep -Eq "ESTABLISHED .*port=$1 .*port=$2 "
+	ct -L -p tcp 2>/dev/null | grep -Eq "ESTABLISHED .*port=$1 .*port=$2 "
 }
 
 # Both SYNs are through: the rest of the opening, and data.
@@ -49,7 +51,7 @@ rest() {
 		wait_for 10 established "$1" "$2"
 	expect_unlogged "$what: nobody reset it" outside "^tcp $W:$1 > .* R"
 	expect_unlogged "$what: nobody reset it on the inside" \
-		inside "^tcp $Z:.* > $LAN.2:$1 R"
+		inside "^tcp $Z:.* > $H1:$1 R"
 }
 
 what="outbound first"
@@ -58,9 +60,9 @@ inward 5000 6000 S 5000
 rest 5000 6000
 
 what="inbound first"
-seg "$X1" tcp $LAN.2:5001 $A:3000 S 77
+seg "$X1" tcp $H1:5001 $A:3000 S 77
 if [[ -z $FULLCONE_STANDIN ]]; then
-	expect "$what: X1 has an endpoint" wait_for 10 state_of tcp $LAN.2:5001
+	expect "$what: X1 has an endpoint" wait_for 10 state_of tcp $H1:5001
 fi
 inward 5001 6001 S 5000
 outward 5001 6001 S 1000

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Addresses: what is one, whose it is, and which one a flow leaves with.
+ *
+ * Here IPv4 and IPv6 part; what calls this has one path for both.  Nothing is
+ * owned here.
+ */
+
+#include <linux/export.h>
+#include <linux/inet.h>
+#include <linux/inetdevice.h>
+#include <linux/netdevice.h>
+#include <linux/string.h>
+#include <net/addrconf.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+
+#include "nat_addr.h"
+#include "nat_core.h"
+#include "nat_wan.h"
+
+/**
+ * fcn_addr_parse - read an address
+ * @text:	"203.0.113.1" or "2001:db8::1"
+ * @family:	filled in, NFPROTO_*
+ * @addr:	filled in, network order
+ *
+ * Return: 0, or -EINVAL.
+ */
+int fcn_addr_parse(char *text, u8 *family, union nf_inet_addr *addr)
+{
+	memset(addr, 0, sizeof(*addr));
+	if (in4_pton(text, -1, (u8 *)&addr->ip, '\0', NULL)) {
+		*family = NFPROTO_IPV4;
+		return 0;
+	}
+	if (IS_ENABLED(CONFIG_IPV6) &&
+	    in6_pton(text, -1, (u8 *)&addr->in6, '\0', NULL)) {
+		*family = NFPROTO_IPV6;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/**
+ * fcn_prefix_parse - read a prefix
+ * @text:	"192.168.1.0/24", "fd00::/8", or an address alone; written to
+ * @prefix:	filled in
+ *
+ * Return: 0, or -EINVAL, also for one whose bits behind the prefix are not zero.
+ */
+int fcn_prefix_parse(char *text, struct fcn_prefix *prefix)
+{
+	char *addr = strsep(&text, "/");
+	struct fcn_prefix whole;
+	u8 bits;
+
+	if (fcn_addr_parse(addr, &prefix->family, &prefix->addr))
+		return -EINVAL;
+	bits = prefix->family == NFPROTO_IPV6 ? 128 : 32;
+	prefix->length = bits;
+	if (text && (kstrtou8(text, 10, &prefix->length) ||
+		     prefix->length > bits))
+		return -EINVAL;
+	whole = *prefix;
+	ipv6_addr_prefix(&whole.addr.in6, &prefix->addr.in6, prefix->length);
+	return nf_inet_addr_cmp(&whole.addr, &prefix->addr) ? 0 : -EINVAL;
+}
+
+/**
+ * fcn_prefix_has - does an address begin like that?
+ * @prefix:	the prefix
+ * @family:	NFPROTO_*
+ * @addr:	the address
+ */
+bool fcn_prefix_has(const struct fcn_prefix *prefix, u8 family,
+		    const union nf_inet_addr *addr)
+{
+	/* an IPv4 address is at the head of the union, too */
+	return prefix->family == family &&
+	       ipv6_prefix_equal(&prefix->addr.in6, &addr->in6, prefix->length);
+}
+
+/**
+ * fcn_addr_is_any - is this no address at all, 0.0.0.0 or ::?
+ * @addr:	the address
+ */
+bool fcn_addr_is_any(const union nf_inet_addr *addr)
+{
+	return ipv6_addr_any(&addr->in6);
+}
+
+/**
+ * fcn_addr_is_host - can this be the address of a host, as packets are forwarded?
+ * @family:	NFPROTO_*
+ * @addr:	the address
+ */
+bool fcn_addr_is_host(u8 family, const union nf_inet_addr *addr)
+{
+	if (family == NFPROTO_IPV6)
+		return ipv6_addr_type(&addr->in6) & IPV6_ADDR_UNICAST &&
+		       !(ipv6_addr_type(&addr->in6) &
+			 (IPV6_ADDR_LOOPBACK | IPV6_ADDR_LINKLOCAL |
+			  IPV6_ADDR_MAPPED));
+	return !ipv4_is_zeronet(addr->ip) && !ipv4_is_loopback(addr->ip) &&
+	       !ipv4_is_multicast(addr->ip) && !ipv4_is_lbcast(addr->ip);
+}
+EXPORT_SYMBOL_GPL(fcn_addr_is_host);
+
+/**
+ * fcn_addr_is_private - is this an address that the internet does not know?
+ * @family:	NFPROTO_*
+ * @addr:	the address
+ *
+ * RFC 1918, and RFC 6598 for what carriers use; RFC 4193.
+ */
+bool fcn_addr_is_private(u8 family, const union nf_inet_addr *addr)
+{
+	if (family == NFPROTO_IPV6)
+		return (addr->in6.s6_addr[0] & 0xfe) == 0xfc;
+	return ipv4_is_private_10(addr->ip) || ipv4_is_private_172(addr->ip) ||
+	       ipv4_is_private_192(addr->ip) ||
+	       (addr->ip & htonl(0xffc00000)) == htonl(0x64400000);
+}
+
+/* IPv4 */
+
+static bool fcn_addr4_of(const struct net_device *dev, union nf_inet_addr *addr)
+{
+	struct in_device *in_dev = __in_dev_get_rcu(dev);
+
+	addr->ip = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
+	/* where it has none, the kernel chooses another device's */
+	return in_dev && inet_confirm_addr(dev_net(dev), in_dev, 0, addr->ip,
+					   RT_SCOPE_HOST);
+}
+
+static bool fcn_addr4_is_on(const struct net_device *dev, __be32 addr)
+{
+	return inet_confirm_addr(dev_net(dev), __in_dev_get_rcu(dev), 0, addr,
+				 RT_SCOPE_HOST);
+}
+
+/* Whether @addr is the device's own. */
+static bool fcn_addr4_outside(const struct sk_buff *skb,
+			      const struct net_device *out,
+			      union nf_inet_addr *addr)
+{
+	__be32 nexthop = rt_nexthop(skb_rtable(skb), ip_hdr(skb)->daddr);
+	const struct in_device *in_dev = __in_dev_get_rcu(out);
+
+	addr->ip = inet_select_addr(out, nexthop, RT_SCOPE_UNIVERSE);
+	return in_dev && rcu_access_pointer(in_dev->ifa_list);
+}
+
+/* IPv6 */
+
+#if IS_ENABLED(CONFIG_IPV6)
+static struct net_device *fcn_addr6_dev(struct net *net,
+					const struct in6_addr *addr)
+{
+	return ipv6_dev_find(net, addr, NULL);
+}
+
+static bool fcn_addr6_is_on(const struct net_device *dev,
+			    const struct in6_addr *addr)
+{
+	return ipv6_chk_addr(dev_net(dev), addr, dev, 1);
+}
+
+/*
+ * MASQUERADE's choice depends on the destination where a device has several
+ * addresses, and an endpoint would be another one for each.  So the kernel is
+ * asked for a destination that is nobody's: 2000::, or fc00:: where the packet
+ * goes to a private address.  Temporary addresses (RFC 8981) go while mappings
+ * live: they come last.
+ */
+static bool fcn_addr6_choose(const struct net_device *dev, bool private,
+			     union nf_inet_addr *addr)
+{
+	struct in6_addr to = { .s6_addr = { private ? 0xfc : 0x20 } };
+
+	memset(addr, 0, sizeof(*addr));
+	return !ipv6_dev_get_saddr(dev_net(dev), dev, &to,
+				   IPV6_PREFER_SRC_PUBLIC, &addr->in6) &&
+	       fcn_addr6_is_on(dev, &addr->in6) &&
+	       !(ipv6_addr_type(&addr->in6) & IPV6_ADDR_LINKLOCAL);
+}
+#else
+static struct net_device *fcn_addr6_dev(struct net *net,
+					const struct in6_addr *addr)
+{
+	return NULL;
+}
+
+static bool fcn_addr6_is_on(const struct net_device *dev,
+			    const struct in6_addr *addr)
+{
+	return false;
+}
+
+static bool fcn_addr6_choose(const struct net_device *dev, bool private,
+			     union nf_inet_addr *addr)
+{
+	return false;
+}
+#endif
+
+static bool fcn_addr6_outside(const struct sk_buff *skb,
+			      const struct net_device *out,
+			      union nf_inet_addr *addr)
+{
+	union nf_inet_addr to = { .in6 = ipv6_hdr(skb)->daddr };
+
+	return fcn_addr6_choose(out, fcn_addr_is_private(NFPROTO_IPV6, &to),
+				addr);
+}
+
+/* Both */
+
+/**
+ * fcn_addr_dev - the device of the router that has this address
+ * @net:	namespace
+ * @family:	NFPROTO_*
+ * @addr:	the address
+ *
+ * Return: the device, valid until rcu_read_unlock(), or NULL.
+ */
+struct net_device *fcn_addr_dev(struct net *net, u8 family,
+				const union nf_inet_addr *addr)
+{
+	if (family == NFPROTO_IPV6)
+		return fcn_addr6_dev(net, &addr->in6);
+	return __ip_dev_find(net, addr->ip, false);
+}
+
+/**
+ * fcn_addr_is_on - has this device this address?
+ * @dev:	the device
+ * @family:	NFPROTO_*
+ * @addr:	the address
+ *
+ * Under rcu_read_lock().
+ */
+bool fcn_addr_is_on(const struct net_device *dev, u8 family,
+		    const union nf_inet_addr *addr)
+{
+	if (family == NFPROTO_IPV6)
+		return fcn_addr6_is_on(dev, &addr->in6);
+	return fcn_addr4_is_on(dev, addr->ip);
+}
+
+/**
+ * fcn_addr_of - the address of an interface
+ * @dev:	its device
+ * @family:	NFPROTO_*
+ * @addr:	filled in
+ *
+ * Under rcu_read_lock().
+ *
+ * Return: false if it has none of its own.
+ */
+bool fcn_addr_of(const struct net_device *dev, u8 family,
+		 union nf_inet_addr *addr)
+{
+	bool found;
+
+	memset(addr, 0, sizeof(*addr));
+	if (family == NFPROTO_IPV6)
+		found = fcn_addr6_choose(dev, false, addr);
+	else
+		found = fcn_addr4_of(dev, addr);
+	if (!found)
+		memset(addr, 0, sizeof(*addr));
+	return found;
+}
+
+/**
+ * fcn_addr_outside - the address that a flow leaves with
+ * @fn:		namespace
+ * @family:	NFPROTO_*
+ * @skb:	its first packet
+ * @out:	the device it leaves by
+ * @addr:	filled in
+ *
+ * As MASQUERADE would choose it.  For a device without any the kernel offers
+ * another's: right for an unnumbered line, whose address is on the loopback
+ * device or another wan interface; but while a line is being redialled it would
+ * be the LAN's, which has no business outside.
+ *
+ * Return: false if there is none.
+ */
+bool fcn_addr_outside(const struct fcn_net *fn, u8 family,
+		      const struct sk_buff *skb, const struct net_device *out,
+		      union nf_inet_addr *addr)
+{
+	const struct net_device *dev;
+
+	memset(addr, 0, sizeof(*addr));
+	if (likely(family == NFPROTO_IPV4 ? fcn_addr4_outside(skb, out, addr) :
+					    fcn_addr6_outside(skb, out, addr)))
+		return !fcn_addr_is_any(addr);
+	dev = fcn_addr_dev(fn->net, family, addr);
+	return dev && (dev->flags & IFF_LOOPBACK ||
+		       fcn_net_wan(fn, family, dev->ifindex));
+}
