@@ -128,7 +128,7 @@ static void parse_ipv6(const char *text, union nf_inet_addr *addr)
 	if (IN6_IS_ADDR_UNSPECIFIED(in6) || IN6_IS_ADDR_LOOPBACK(in6) ||
 	    IN6_IS_ADDR_MULTICAST(in6) || IN6_IS_ADDR_LINKLOCAL(in6) ||
 	    IN6_IS_ADDR_V4MAPPED(in6))
-		ERROR("no host has the address %s outside", text);
+		ERROR("no host has the address %s", text);
 	addr->in6 = *in6;
 }
 

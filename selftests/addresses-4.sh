@@ -23,4 +23,5 @@ inside_re="$LAN\\.[0-9]+"
 address_re='[0-9.]+'
 
 nft_family=ip
+iptables=iptables
 wan_knob=wan

@@ -22,4 +22,5 @@ inside_re='[fd00::[0-9a-f]+]'
 address_re='\[[0-9a-f:]+\]'
 
 nft_family=ip6
+iptables=ip6tables
 wan_knob=wan6

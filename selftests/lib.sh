@@ -661,7 +661,7 @@ need_tracepoints() {
 need_target() {
 	local out libdir
 
-	need_tools iptables-legacy-restore iptables-nft-restore
+	need_tools "$iptables-legacy-restore" "$iptables-nft-restore"
 	need_module
 	[[ -z $FULLCONE_STANDIN ]] || return 0
 	if [[ ! -d /sys/module/xt_FULLCONENAT ]]; then
@@ -800,17 +800,17 @@ rules() {
 		fi
 		echo COMMIT
 	} >"$TMP/rules"
-	on "$R" "iptables-$1-restore" "$TMP/rules"
+	on "$R" "$iptables-$1-restore" "$TMP/rules"
 }
 
 # must_rules legacy|nft: the test makes no sense without
 must_rules() {
-	rules "$1" || bail_out "iptables-$1-restore does not take $(cat "$TMP/rules")"
+	rules "$1" || bail_out "$iptables-$1-restore does not take $(cat "$TMP/rules")"
 }
 
 # ipt legacy|nft ARGUMENT...: iptables in the router, nat table
 ipt() {
-	on "$R" "iptables-$1" -w -t nat "${@:2}"
+	on "$R" "$iptables-$1" -w -t nat "${@:2}"
 }
 
 # allow_in PROTO PORT: a service of the router itself, open to the outside;

@@ -6,6 +6,8 @@
 # a host has spoken to once may come as long as the mapping lives, though
 # conntrack has forgotten the session. A rule that does not say leaves it to the
 # knobs.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,10 +21,10 @@ firewall nft
 reflectors
 
 for variant in legacy nft; do
-	note "iptables-$variant"
+	note "$iptables-$variant"
 	must_rules $variant <<-END
-		-A POSTROUTING -o wan -s $LAN.2 -j FULLCONENAT --filter apdf
-		-A POSTROUTING -o wan -s $LAN.3 -j FULLCONENAT --filter adf
+		-A POSTROUTING -o wan -s $(bare "$H1") -j FULLCONENAT --filter apdf
+		-A POSTROUTING -o wan -s $(bare "$H2") -j FULLCONENAT --filter adf
 		-A POSTROUTING -o wan -j FULLCONENAT --filter eif
 		-A PREROUTING -i wan -j FULLCONENAT
 	END
@@ -50,7 +52,7 @@ for variant in legacy nft; do
 	endpoint x3 "$X3" udp $port $A:3000
 	endpoint x1 "$X1" udp $((port + 100)) "$(mapped x3)"
 	comes_in "a stranger, to a host that only spoke to another inside," no "$STRANGER" udp $((port + 2000)) \
-		"$(ext_of udp "$LAN.2:$((port + 100))")"
+		"$(ext_of udp "$H1:$((port + 100))")"
 	stop x1
 	stop x3
 	ipt $variant -F
@@ -59,7 +61,7 @@ done
 note "a rule that does not say"
 must_knob filter_udp adf
 must_rules legacy <<-END
-	-A POSTROUTING -o wan -s $LAN.2 -j FULLCONENAT
+	-A POSTROUTING -o wan -s $(bare "$H1") -j FULLCONENAT
 	-A POSTROUTING -o wan -j FULLCONENAT --filter eif
 	-A PREROUTING -i wan -j FULLCONENAT
 END
