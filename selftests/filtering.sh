@@ -49,6 +49,8 @@ unmapped_port_is_silent() {
 	expect_is "tcp: a port without a mapping does not answer" \
 		none "$(probe "$STRANGER" tcp 6101 $W:9)"
 	PROBE_TIMEOUT=
+	# RFC 7857, section 6: what is open to UDP is not open to TCP.
+	seg "$STRANGER" tcp "$Z:6100" "$e" S 1000
 	seg "$STRANGER" tcp $Z:6102 $W:9 A 1000 2000 10
 	seg "$STRANGER" tcp $Z:6103 $W:9 FA 1000 2000
 

@@ -21,8 +21,8 @@ silence() {
 				chain output {
 					type filter hook output priority raw; policy accept;
 					meta mark != 0x5e9 tcp flags & rst == rst drop
-					icmp type destination-unreachable drop
-					icmpv6 type destination-unreachable drop
+					meta mark != 0x5e9 icmp type destination-unreachable drop
+					meta mark != 0x5e9 icmpv6 type destination-unreachable drop
 				}
 			}
 		END

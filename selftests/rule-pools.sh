@@ -71,20 +71,28 @@ ipt nft -F
 flush_state
 
 note "a full address"
-must_rules nft <<-END
-	-A POSTROUTING -o wan -p udp -j FULLCONENAT --to-source 203.0.113.2-203.0.113.4:4000-4003
-	-A PREROUTING -i wan -j FULLCONENAT
-END
-for i in 0 1 2 3; do
-	probe "$X1" udp $((7000 + i)) $A:3000
-done >"$TMP/seen"
-address=$(sed -n '1s/:.*//p' "$TMP/seen")
-expect_is "all its ports are used" "$(printf '%s\n' "$address":400{0..3} | xargs)" "$(sort "$TMP/seen" | xargs)"
-refused=$(stat_of drop_no_port)
-expect_is "then a host of that address is refused" none "$(PROBE_TIMEOUT=2 probe "$X1" udp 7004 $A:3000)"
-expect "which is counted" test "$(stat_of drop_no_port)" -gt "$refused"
-expect_is "and none of its endpoints is at another address" "$address" \
-	"$(pairs | sed -n "s/^$LAN\.2 \([0-9.]*\) udp\$/\1/p")"
+full() {
+	local proto=$1 i address refused
+
+	must_rules nft <<-END
+		-A POSTROUTING -o wan -p $proto -j FULLCONENAT --to-source 203.0.113.2-203.0.113.4:4000-4003
+		-A PREROUTING -i wan -j FULLCONENAT
+	END
+	for i in 0 1 2 3; do
+		probe "$X1" "$proto" $((7000 + i)) $A:3000
+	done >"$TMP/seen"
+	address=$(sed -n '1s/:.*//p' "$TMP/seen")
+	expect_is "$proto: all its ports are used" "$(printf '%s\n' "$address":400{0..3} | xargs)" "$(sort "$TMP/seen" | xargs)"
+	refused=$(stat_of drop_no_port)
+	expect_is "$proto: then a host of that address is refused" none \
+		"$(PROBE_TIMEOUT=2 probe "$X1" "$proto" 7004 $A:3000)"
+	expect "$proto: which is counted" test "$(stat_of drop_no_port)" -gt "$refused"
+	expect_is "$proto: and none of its endpoints is at another address" "$address" \
+		"$(pairs | sed -n "s/^$LAN\.2 \([0-9.]*\) $proto\$/\1/p")"
+}
+
+full tcp
+full udp
 hosts_speak
 expect_is "while the others are filled to the last port" 12 \
 	"$(on "$R" grep -c '^proto=udp .* ext=203.0.113.[2-4]:400[0-3] ' /proc/net/fullcone_nat/mappings)"

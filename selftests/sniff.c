@@ -2,7 +2,7 @@
 /*
  * sniff - the tests' eyes on the wire.
  *
- *	sniff [-n COUNT] [-t SECONDS] INTERFACE [FILTER...]
+ *	sniff [-x] [-n COUNT] [-t SECONDS] INTERFACE [FILTER...]
  *
  * Prints each matching IPv4 or IPv6 packet that enters or leaves the interface as a
  * line, ICMPv6 as ICMP with its own numbers:
@@ -12,6 +12,8 @@
  *	icmp 203.0.113.30 > 203.0.113.1 3/3 (udp 203.0.113.1:5000 > 203.0.113.30:3000)
  *	47 203.0.113.1 > 203.0.113.10 len=20
  *	frag 203.0.113.1 > 203.0.113.10 proto=17 offset=1480 len=20
+ * Behind an ICMP error, and after the packet that it quotes, is " badsum" if a checksum
+ * of either header is wrong, and with -x the last twelve bytes in hex.
  * "frag" is a fragment that is not the first. IPv6 has brackets, [2001:db8::1]:5000.
  * FILTER: udp, tcp, icmp, a protocol
  * number, src=ADDR[:PORT], dst=ADDR[:PORT], flags=FLAGS (exactly these of SAFRPU);
@@ -35,6 +37,7 @@
 static int want_proto = -1;
 static union endpoint want_src, want_dst;
 static const char *want_flags;
+static int show_tail;
 
 static __u8 packet[65536];
 
@@ -79,6 +82,7 @@ struct view {
 	size_t len;
 	unsigned int offset;	/* of a fragment, bytes */
 	__u8 proto;
+	int badsum;		/* of the IPv4 header */
 };
 
 static int view_ipv4(const __u8 *data, size_t len, struct view *v)
@@ -95,6 +99,7 @@ static int view_ipv4(const __u8 *data, size_t len, struct view *v)
 	v->dst.in.sin_addr.s_addr = ip->daddr;
 	v->proto = ip->protocol;
 	v->offset = (ntohs(ip->frag_off) & IP_OFFMASK) * 8u;
+	v->badsum = checksum(ip, hlen, 0);
 	v->l4 = data + hlen;
 	v->len = len - hlen;
 	return 1;
@@ -124,6 +129,20 @@ static int view_ipv6(const __u8 *data, size_t len, struct view *v)
 	return 1;
 }
 
+static int is_icmp(int proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
+static int is_error(const struct view *v, int type)
+{
+	if (v->proto == IPPROTO_ICMPV6)
+		return type < 128;
+	return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH ||
+	       type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
+	       type == ICMP_PARAMETERPROB;
+}
+
 static int view_packet(const __u8 *data, size_t len, struct view *v)
 {
 	int known;
@@ -136,6 +155,10 @@ static int view_packet(const __u8 *data, size_t len, struct view *v)
 		memcpy(&v->src.in.sin_port, v->l4, 2);
 		memcpy(&v->dst.in.sin_port, v->l4 + 2, 2);
 	}
+	/* a query's id is as good as a port */
+	if (known && !v->offset && v->len >= 8 && is_icmp(v->proto) &&
+	    !is_error(v, *v->l4))
+		memcpy(&v->src.in.sin_port, v->l4 + 4, 2);
 	return known;
 }
 
@@ -146,11 +169,6 @@ static void print_payload(const __u8 *data, size_t len)
 		putchar(' ');
 	for (size_t i = 0; i < len && i < 48; i++)
 		putchar(isgraph(data[i]) ? data[i] : '.');
-}
-
-static int is_icmp(int proto)
-{
-	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
 }
 
 static const char *proto_name(int proto)
@@ -168,13 +186,23 @@ static const char *proto_name(int proto)
 	}
 }
 
-static int is_error(const struct view *v, int type)
+static int is_bad_icmp(const struct view *v)
 {
-	if (v->proto == IPPROTO_ICMPV6)
-		return type < 128;
-	return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH ||
-	       type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
-	       type == ICMP_PARAMETERPROB;
+	return v->proto == IPPROTO_ICMP ? checksum(v->l4, v->len, 0) :
+	       l4_checksum(&v->src, &v->dst, v->proto, v->l4, v->len);
+}
+
+/* An error's own packet, and what it quotes. */
+static void print_quoted(const struct view *v, const struct view *inner)
+{
+	printf(" (%s %s > %s)%s", proto_name(inner->proto),
+	       endpoint_text(&inner->src), endpoint_text(&inner->dst),
+	       v->badsum || inner->badsum || is_bad_icmp(v) ? " badsum" : "");
+	if (!show_tail || v->len < 12)
+		return;
+	putchar(' ');
+	for (size_t i = v->len - 12; i < v->len; i++)
+		printf("%02x", v->l4[i]);
 }
 
 static void print_icmp(const struct view *v)
@@ -189,8 +217,7 @@ static void print_icmp(const struct view *v)
 		       ntohs(icmp->un.echo.sequence), v->len);
 	else if (view_packet(v->l4 + sizeof(*icmp), v->len - sizeof(*icmp),
 			     &inner))
-		printf(" (%s %s > %s)", proto_name(inner.proto),
-		       endpoint_text(&inner.src), endpoint_text(&inner.dst));
+		print_quoted(v, &inner);
 }
 
 /* Prints the packet if it matches; returns whether it did. */
@@ -271,8 +298,11 @@ int main(int argc, char **argv)
 	int opt, fd, size = 8 << 20;
 	__s64 deadline = 0;
 
-	while ((opt = getopt(argc, argv, "+n:t:")) != -1) {
+	while ((opt = getopt(argc, argv, "+xn:t:")) != -1) {
 		switch (opt) {
+		case 'x':
+			show_tail = 1;
+			break;
 		case 'n':
 			count = strtoul(optarg, NULL, 0);
 			break;
@@ -285,7 +315,7 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc)
 		errx(EXIT_USAGE,
-		     "usage: sniff [-n COUNT] [-t SECONDS] INTERFACE [FILTER...]");
+		     "usage: sniff [-x] [-n COUNT] [-t SECONDS] INTERFACE [FILTER...]");
 	ll.sll_ifindex = (int)if_nametoindex(argv[optind]);
 	if (!ll.sll_ifindex)
 		err(EXIT_USAGE, "%s", argv[optind]);
