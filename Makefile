@@ -11,6 +11,7 @@
 #	make uninstall		and out again
 #	make check		all tests, in an emulated machine
 #	make check-debug	all tests on a kernel that complains; takes hours
+#	make check-mutations	whether the tests see wrong behaviour that is planted
 #	make demo		what STUN clients say, before and after
 #	make lint		sparse, checkpatch, shellcheck
 #	make clean
@@ -43,6 +44,9 @@ check:
 check-debug:
 	scripts/check --debug
 
+check-mutations:
+	scripts/planted --mutations
+
 demo:
 	scripts/demo
 
@@ -54,4 +58,4 @@ clean:
 	$(MAKE) -C selftests clean
 	$(MAKE) -C iptables clean
 
-.PHONY: all module iptables install uninstall check check-debug demo lint clean
+.PHONY: all module iptables install uninstall check check-debug check-mutations demo lint clean
