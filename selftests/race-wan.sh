@@ -65,7 +65,7 @@ reader() {
 		[[ $value == first || $value == last ]] || complain "order reads as \"$value\""
 		mapfile -t lines <"$state/status"
 		for line in "${lines[@]}"; do
-			[[ $line == @(active=[01] order=|wan=@(wan|other|gone0) exists=|mappings=)* ]] ||
+			[[ $line == @(active=[01] order=|wan=@(wan|other|gone0) exists=|mappings=|static=)* ]] ||
 				complain "status has \"$line\""
 		done
 		((++n))
