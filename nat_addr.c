@@ -35,7 +35,7 @@ int fcn_addr_parse(char *text, u8 *family, union nf_inet_addr *addr)
 		*family = NFPROTO_IPV4;
 		return 0;
 	}
-	if (IS_ENABLED(CONFIG_IPV6) &&
+	if (ipv6_mod_enabled() &&
 	    in6_pton(text, -1, (u8 *)&addr->in6, '\0', NULL)) {
 		*family = NFPROTO_IPV6;
 		return 0;
@@ -83,16 +83,7 @@ bool fcn_prefix_has(const struct fcn_prefix *prefix, u8 family,
 }
 
 /**
- * fcn_addr_is_any - is this no address at all, 0.0.0.0 or ::?
- * @addr:	the address
- */
-bool fcn_addr_is_any(const union nf_inet_addr *addr)
-{
-	return ipv6_addr_any(&addr->in6);
-}
-
-/**
- * fcn_addr_is_host - can this be the address of a host, as packets are forwarded?
+ * fcn_addr_is_host - can this be the address of a host whose packets are forwarded?
  * @family:	NFPROTO_*
  * @addr:	the address
  */
@@ -126,32 +117,37 @@ bool fcn_addr_is_private(u8 family, const union nf_inet_addr *addr)
 
 /* IPv4 */
 
-static bool fcn_addr4_of(const struct net_device *dev, union nf_inet_addr *addr)
+static bool fcn_addr4_is_on(const struct net_device *dev, __be32 addr)
 {
 	struct in_device *in_dev = __in_dev_get_rcu(dev);
 
-	addr->ip = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
-	/* where it has none, the kernel chooses another device's */
-	return in_dev && inet_confirm_addr(dev_net(dev), in_dev, 0, addr->ip,
+	return in_dev && inet_confirm_addr(dev_net(dev), in_dev, 0, addr,
 					   RT_SCOPE_HOST);
 }
 
-static bool fcn_addr4_is_on(const struct net_device *dev, __be32 addr)
+static bool fcn_addr4_of(const struct net_device *dev, union nf_inet_addr *addr)
 {
-	return inet_confirm_addr(dev_net(dev), __in_dev_get_rcu(dev), 0, addr,
-				 RT_SCOPE_HOST);
+	addr->ip = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
+	/* where it has none, the kernel chooses another device's */
+	return addr->ip && fcn_addr4_is_on(dev, addr->ip);
 }
 
-/* Whether @addr is the device's own. */
-static bool fcn_addr4_outside(const struct sk_buff *skb,
+/* For a device without any the kernel offers another's. */
+static bool fcn_addr4_outside(const struct fcn_net *fn,
+			      const struct sk_buff *skb,
 			      const struct net_device *out,
 			      union nf_inet_addr *addr)
 {
 	__be32 nexthop = rt_nexthop(skb_rtable(skb), ip_hdr(skb)->daddr);
 	const struct in_device *in_dev = __in_dev_get_rcu(out);
+	const struct net_device *dev;
 
 	addr->ip = inet_select_addr(out, nexthop, RT_SCOPE_UNIVERSE);
-	return in_dev && rcu_access_pointer(in_dev->ifa_list);
+	if (likely(in_dev && rcu_access_pointer(in_dev->ifa_list)))
+		return addr->ip;
+	dev = __ip_dev_find(fn->net, addr->ip, false);
+	return dev && (dev->flags & IFF_LOOPBACK ||
+		       fcn_net_wan(fn, NFPROTO_IPV4, dev->ifindex));
 }
 
 /* IPv6 */
@@ -170,22 +166,47 @@ static bool fcn_addr6_is_on(const struct net_device *dev,
 }
 
 /*
+ * How well an address suits a packet to a private or to a public one; 0: not at
+ * all.  Temporary addresses (RFC 8981) and deprecated ones go while mappings live.
+ */
+static int fcn_addr6_score(const struct inet6_ifaddr *ifa, bool private)
+{
+	union nf_inet_addr addr = { .in6 = ifa->addr };
+
+	if (ifa->flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) ||
+	    !fcn_addr_is_host(NFPROTO_IPV6, &addr))
+		return 0;
+	return 1 + 4 * (fcn_addr_is_private(NFPROTO_IPV6, &addr) == private) +
+	       2 * !(ifa->flags & IFA_F_DEPRECATED) +
+	       !(ifa->flags & IFA_F_TEMPORARY);
+}
+
+/*
  * MASQUERADE's choice depends on the destination where a device has several
- * addresses, and an endpoint would be another one for each.  So the kernel is
- * asked for a destination that is nobody's: 2000::, or fc00:: where the packet
- * goes to a private address.  Temporary addresses (RFC 8981) go while mappings
- * live: they come last.
+ * addresses, and an endpoint would be another one for each; it takes the newest
+ * of equals, and the LAN's where it likes that better.  This is the oldest of the
+ * device's own that suit best.
  */
 static bool fcn_addr6_choose(const struct net_device *dev, bool private,
 			     union nf_inet_addr *addr)
 {
-	struct in6_addr to = { .s6_addr = { private ? 0xfc : 0x20 } };
+	struct inet6_dev *idev = __in6_dev_get(dev);
+	const struct inet6_ifaddr *ifa;
+	int best = 0, score;
 
-	memset(addr, 0, sizeof(*addr));
-	return !ipv6_dev_get_saddr(dev_net(dev), dev, &to,
-				   IPV6_PREFER_SRC_PUBLIC, &addr->in6) &&
-	       fcn_addr6_is_on(dev, &addr->in6) &&
-	       !(ipv6_addr_type(&addr->in6) & IPV6_ADDR_LINKLOCAL);
+	if (!idev)
+		return false;
+	read_lock_bh(&idev->lock);
+	/* new ones are put before old ones of the same scope */
+	list_for_each_entry(ifa, &idev->addr_list, if_list) {
+		score = fcn_addr6_score(ifa, private);
+		if (score && score >= best) {
+			best = score;
+			addr->in6 = ifa->addr;
+		}
+	}
+	read_unlock_bh(&idev->lock);
+	return best;
 }
 #else
 static struct net_device *fcn_addr6_dev(struct net *net,
@@ -207,14 +228,27 @@ static bool fcn_addr6_choose(const struct net_device *dev, bool private,
 }
 #endif
 
-static bool fcn_addr6_outside(const struct sk_buff *skb,
+/* Its own, or that of the loopback device or another wan interface. */
+static bool fcn_addr6_outside(const struct fcn_net *fn,
+			      const struct sk_buff *skb,
 			      const struct net_device *out,
 			      union nf_inet_addr *addr)
 {
 	union nf_inet_addr to = { .in6 = ipv6_hdr(skb)->daddr };
+	const bool private = fcn_addr_is_private(NFPROTO_IPV6, &to);
+	const struct net_device *dev;
+	struct fcn_wan *wan;
 
-	return fcn_addr6_choose(out, fcn_addr_is_private(NFPROTO_IPV6, &to),
-				addr);
+	if (likely(fcn_addr6_choose(out, private, addr)) ||
+	    fcn_addr6_choose(fn->net->loopback_dev, private, addr))
+		return true;
+	list_for_each_entry_rcu(wan, &fn->wans, list) {
+		dev = wan->family != NFPROTO_IPV6 ? NULL :
+		      dev_get_by_index_rcu(fn->net, READ_ONCE(wan->ifindex));
+		if (dev && fcn_addr6_choose(dev, private, addr))
+			return true;
+	}
+	return false;
 }
 
 /* Both */
@@ -284,10 +318,9 @@ bool fcn_addr_of(const struct net_device *dev, u8 family,
  * @out:	the device it leaves by
  * @addr:	filled in
  *
- * As MASQUERADE would choose it.  For a device without any the kernel offers
- * another's: right for an unnumbered line, whose address is on the loopback
- * device or another wan interface; but while a line is being redialled it would
- * be the LAN's, which has no business outside.
+ * Where the device has none, that of the loopback device or of another wan
+ * interface is right: the line is unnumbered.  But while a line is being redialled
+ * the kernel would offer the LAN's, which has no business outside.
  *
  * Return: false if there is none.
  */
@@ -295,13 +328,8 @@ bool fcn_addr_outside(const struct fcn_net *fn, u8 family,
 		      const struct sk_buff *skb, const struct net_device *out,
 		      union nf_inet_addr *addr)
 {
-	const struct net_device *dev;
-
 	memset(addr, 0, sizeof(*addr));
-	if (likely(family == NFPROTO_IPV4 ? fcn_addr4_outside(skb, out, addr) :
-					    fcn_addr6_outside(skb, out, addr)))
-		return !fcn_addr_is_any(addr);
-	dev = fcn_addr_dev(fn->net, family, addr);
-	return dev && (dev->flags & IFF_LOOPBACK ||
-		       fcn_net_wan(fn, family, dev->ifindex));
+	if (family == NFPROTO_IPV6)
+		return fcn_addr6_outside(fn, skb, out, addr);
+	return fcn_addr4_outside(fn, skb, out, addr);
 }

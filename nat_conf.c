@@ -140,8 +140,9 @@ bool fcn_conf_inside(const struct fcn_conf *conf, u8 family,
 {
 	u32 i;
 
-	if (fcn_addr_is_any(addr))
-		return false;	/* as MASQUERADE: not meant to be translated */
+	/* as MASQUERADE: not meant to be translated */
+	if (!fcn_addr_is_host(family, addr))
+		return false;
 	for (i = 0; i < conf->prefixes; i++)
 		if (fcn_prefix_has(&conf->inside[i], family, addr))
 			return true;

@@ -75,6 +75,9 @@ static int fcn_net_hook(struct fcn_net *fn, u8 family)
 	lockdep_assert_held(&fn->mutex);
 	if (fn->hooked[family])
 		return 0;
+	/* booted with ipv6.disable=1 */
+	if (family == NFPROTO_IPV6 && !ipv6_mod_enabled())
+		return -EAFNOSUPPORT;
 	/* without this nothing is tracked, and packets leave untranslated */
 	err = nf_ct_netns_get(fn->net, family);
 	if (err)
@@ -176,13 +179,15 @@ static bool fcn_net_reloads(const struct fcn_net *fn)
 int fcn_rule_get(struct net *net, u8 family)
 {
 	struct fcn_net *fn = fcn_net(net);
+	bool fresh;
 	int err;
 
 	mutex_lock(&fn->mutex);
+	fresh = !fn->hooked[family];
 	err = fcn_net_hook(fn, family);
 	if (!err) {
 		WRITE_ONCE(fn->rules[family], fn->rules[family] + 1);
-		if (fn->rules[family] == 1 && !fcn_net_reloads(fn))
+		if (fn->rules[family] == 1 && (fresh || !fcn_net_reloads(fn)))
 			fcn_clock_adopt(fn);
 		fcn_proc_own(fn);
 	}

@@ -53,7 +53,7 @@ static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
 	conf = fcn_conf(fn);
 	if (!conf->guard || fcn_is_exempt(conf, skb) ||
 	    fcn_is_ipsec_bound(skb) ||
-	    !fcn_is_forwarded(state->net, state->pf, skb))
+	    !fcn_is_forwarded(skb, state))
 		return NF_ACCEPT;
 	if (!fcn_net_wan(fn, state->pf, state->out->ifindex) &&
 	    !fcn_from_wan(fn, state->pf, skb, skb->skb_iif))

@@ -8,6 +8,7 @@
  */
 
 #include <linux/kernel.h>
+#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <linux/sort.h>
 #include <linux/string.h>
@@ -97,7 +98,7 @@ static int fcn_parse_wan6(const struct fcn_knob *knob, struct fcn_conf *conf,
 {
 	int err = fcn_parse_names(knob, conf, text);
 
-	if (!err && conf->wan6.count && !IS_ENABLED(CONFIG_IPV6))
+	if (!err && conf->wan6.count && !ipv6_mod_enabled())
 		return -EAFNOSUPPORT;
 	return err;
 }

@@ -847,6 +847,7 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
  * @table:	the table
  * @family:	NFPROTO_*
  *
+ * Those that hold a port, whatever their state.
  */
 u32 fcn_mapping_count(const struct fcn_table *table, u8 family)
 {

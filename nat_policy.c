@@ -142,21 +142,24 @@ static bool fcn_from_inside(const struct fcn_net *fn, u8 family,
 
 /**
  * fcn_is_forwarded - was this packet forwarded, not sent by the router?
- * @net:	namespace
- * @family:	NFPROTO_*
- * @skb:	the packet, on its way out
+ * @skb:	the packet
+ * @state:	of its hook, %NF_INET_POST_ROUTING
  *
- * The incoming device does not tell: the router's own tunnel packets show the
- * tunnel's.  IPv6 does not mark what it forwards, but the source tells.
+ * The incoming device alone does not tell: the router's own tunnel packets show
+ * the tunnel's.  IPv6 does not mark what it forwards.  There, what the router sends
+ * itself has come from nowhere, or from a tunnel with an address of the router's;
+ * and what is only bridged has no incoming device in @state.
  */
-bool fcn_is_forwarded(struct net *net, u8 family, const struct sk_buff *skb)
+bool fcn_is_forwarded(const struct sk_buff *skb,
+		      const struct nf_hook_state *state)
 {
 	union nf_inet_addr source;
 
-	if (family == NFPROTO_IPV4)
+	if (state->pf == NFPROTO_IPV4)
 		return IPCB(skb)->flags & IPSKB_FORWARDED;
 	source.in6 = ipv6_hdr(skb)->saddr;
-	return !fcn_addr_is_local(net, family, &source);
+	return state->in && skb->skb_iif &&
+	       !fcn_addr_is_local(state->net, NFPROTO_IPV6, &source);
 }
 
 /*
@@ -165,17 +168,17 @@ bool fcn_is_forwarded(struct net *net, u8 family, const struct sk_buff *skb)
  */
 static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 			  const struct sk_buff *skb, const struct nf_conn *ct,
-			  const struct net_device *out)
+			  const struct nf_hook_state *state)
 {
 	const struct nf_conntrack_tuple *tuple;
-	const u8 family = nf_ct_l3num(ct);
+	const u8 family = state->pf;
 	int iif = skb->skb_iif;
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
-	return fcn_is_forwarded(fn->net, family, skb) &&
+	return fcn_is_forwarded(skb, state) &&
 	       fcn_conf_maps(conf, family, nf_ct_protonum(ct)) &&
 	       fcn_conf_inside(conf, family, &tuple->src.u3) &&
-	       (iif != out->ifindex || skb_sec_path(skb)) &&
+	       (iif != state->out->ifindex || skb_sec_path(skb)) &&
 	       fcn_from_inside(fn, family, skb, iif);
 }
 
@@ -328,13 +331,13 @@ static unsigned int fcn_translate(struct fcn_net *fn, struct sk_buff *skb,
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	if (!(range->flags & named) &&
 	    fcn_addr_is_on(state->out, state->pf, &tuple->src.u3) &&
-	    !fcn_is_forwarded(fn->net, state->pf, skb))
+	    !fcn_is_forwarded(skb, state))
 		return NF_ACCEPT;
 
 	fcn_stat_inc(fn, FCN_STAT_flows_masqueraded);
 	if (range->flags & NF_NAT_RANGE_MAP_IPS)
 		return nf_nat_setup_info(ct, range, NF_NAT_MANIP_SRC);
-	if (state->pf == NFPROTO_IPV6)
+	if (IS_ENABLED(CONFIG_IPV6) && state->pf == NFPROTO_IPV6)
 		return nf_nat_masquerade_ipv6(skb, range, state->out);
 	return nf_nat_masquerade_ipv4(skb, state->hook, range, state->out);
 }
@@ -575,7 +578,7 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 	/* a stranger's: his address stays, even if the rule names no device */
 	if (fcn_ct_mapping_in(&fn->table, ct))
 		return -ENOENT;
-	if (!fcn_is_mapped(fn, conf, skb, ct, state->out))
+	if (!fcn_is_mapped(fn, conf, skb, ct, state))
 		return fcn_translate(fn, skb, state, ct, &policy->range);
 
 	terms = fcn_rule_terms(conf, policy, ct, state->out->ifindex);
@@ -655,7 +658,7 @@ static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
 		return NF_ACCEPT;
 	}
 	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
-	    !fcn_is_mapped(fn, conf, skb, ct, state->out))
+	    !fcn_is_mapped(fn, conf, skb, ct, state))
 		return NF_ACCEPT;
 	if (!conf->order_last)
 		return fcn_out_plain(fn, conf, wan, skb, state, ct);
@@ -678,7 +681,7 @@ static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 	wan = fcn_net_wan(fn, state->pf, state->out->ifindex);
 	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
 		return NF_ACCEPT;
-	if (!fcn_is_mapped(fn, conf, skb, ct, state->out))
+	if (!fcn_is_mapped(fn, conf, skb, ct, state))
 		return fcn_translate(fn, skb, state, ct, &masquerade);
 
 	fcn_wan_stat_inc(wan, FCN_WAN_LEFT);

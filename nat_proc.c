@@ -232,7 +232,7 @@ static int fcn_parse_static(char *text, struct fcn_static *wish)
 		return -EINVAL;
 	if (!fcn_parse_address(text, &family, &wish->addr))
 		return family == wish->key.family &&
-		       !fcn_addr_is_any(&wish->addr) ? 0 : -EINVAL;
+		       fcn_addr_is_host(family, &wish->addr) ? 0 : -EINVAL;
 	if (*text == '[' || !dev_valid_name(text))
 		return -EINVAL;
 	strscpy(wish->dev, text, sizeof(wish->dev));

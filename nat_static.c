@@ -136,7 +136,7 @@ static int fcn_static_establish(struct fcn_net *fn, struct fcn_static *s)
 {
 	struct net_device *dev;
 	struct fcn_mapping *m;
-	union nf_inet_addr addr;
+	union nf_inet_addr addr = {};
 	int err = 0;
 
 	lockdep_assert_held(&fn->mutex);
@@ -163,8 +163,8 @@ unlock:
  *
  * Sleeps.
  *
- * Return: false if one should be tried again soon: its address is there, but its
- * port taken, or a limit reached.
+ * Return: false if one should be tried again soon: its address may be there, but
+ * its port taken, or a limit reached.
  */
 bool fcn_statics_follow(struct fcn_net *fn)
 {
@@ -176,7 +176,9 @@ bool fcn_statics_follow(struct fcn_net *fn)
 		return true;
 	list_for_each_entry(s, &fn->statics.list, list) {
 		err = fcn_static_establish(fn, s);
-		done &= !err || err == -EADDRNOTAVAIL;
+		/* an IPv6 address comes before it may be used (DAD) */
+		done &= !err || (err == -EADDRNOTAVAIL &&
+				 s->key.family != NFPROTO_IPV6);
 	}
 	fcn_clock_purge(fn);
 	return done;

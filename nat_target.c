@@ -39,22 +39,6 @@ static struct fcn_policy fcn_policy_v0(const void *data)
 	return policy;
 }
 
-static struct fcn_policy fcn_policy_v0_ipv6(const void *data)
-{
-	const struct nf_nat_range *range = data;
-	struct fcn_policy policy = {
-		.range = {
-			.flags		= range->flags | NF_NAT_RANGE_PERSISTENT,
-			.min_addr	= range->min_addr,
-			.max_addr	= range->max_addr,
-			.min_proto	= range->min_proto,
-			.max_proto	= range->max_proto,
-		},
-	};
-
-	return policy;
-}
-
 static struct fcn_policy fcn_policy_v1(const void *data, u8 family)
 {
 	const struct xt_fullconenat_tginfo *info = data;
@@ -108,14 +92,6 @@ static unsigned int fcn_target_v0(struct sk_buff *skb,
 				  const struct xt_action_param *par)
 {
 	struct fcn_policy policy = fcn_policy_v0(par->targinfo);
-
-	return fcn_target(skb, par, &policy);
-}
-
-static unsigned int fcn_target_v0_ipv6(struct sk_buff *skb,
-				       const struct xt_action_param *par)
-{
-	struct fcn_policy policy = fcn_policy_v0_ipv6(par->targinfo);
 
 	return fcn_target(skb, par, &policy);
 }
@@ -197,13 +173,6 @@ static int fcn_target_check_v0(const struct xt_tgchk_param *par)
 	return fcn_target_check(par, &policy.range);
 }
 
-static int fcn_target_check_v0_ipv6(const struct xt_tgchk_param *par)
-{
-	struct fcn_policy policy = fcn_policy_v0_ipv6(par->targinfo);
-
-	return fcn_target_check(par, &policy.range);
-}
-
 static int fcn_target_check_v1(const struct xt_tgchk_param *par)
 {
 	const struct xt_fullconenat_tginfo *info = par->targinfo;
@@ -216,6 +185,39 @@ static int fcn_target_check_v1(const struct xt_tgchk_param *par)
 	}
 	return fcn_target_check(par, &policy.range);
 }
+
+#if IS_ENABLED(CONFIG_IPV6)
+static struct fcn_policy fcn_policy_v0_ipv6(const void *data)
+{
+	const struct nf_nat_range *range = data;
+	struct fcn_policy policy = {
+		.range = {
+			.flags		= range->flags | NF_NAT_RANGE_PERSISTENT,
+			.min_addr	= range->min_addr,
+			.max_addr	= range->max_addr,
+			.min_proto	= range->min_proto,
+			.max_proto	= range->max_proto,
+		},
+	};
+
+	return policy;
+}
+
+static unsigned int fcn_target_v0_ipv6(struct sk_buff *skb,
+				       const struct xt_action_param *par)
+{
+	struct fcn_policy policy = fcn_policy_v0_ipv6(par->targinfo);
+
+	return fcn_target(skb, par, &policy);
+}
+
+static int fcn_target_check_v0_ipv6(const struct xt_tgchk_param *par)
+{
+	struct fcn_policy policy = fcn_policy_v0_ipv6(par->targinfo);
+
+	return fcn_target_check(par, &policy.range);
+}
+#endif
 
 static void fcn_target_destroy(const struct xt_tgdtor_param *par)
 {

@@ -57,32 +57,25 @@ static inline struct udp_table *fcn_udp_table(struct net *net)
 #endif
 }
 
+/* 5.18 to 6.0: what has the TCP sockets of a namespace is a pointer */
+static inline struct inet_hashinfo *fcn_tcp_hashinfo(struct net *net)
+{
+#ifdef FCN_HAVE_DEATH_ROW_POINTER
+	return net->ipv4.tcp_death_row->hashinfo;
+#else
+	return net->ipv4.tcp_death_row.hashinfo;
+#endif
+}
+
 /* The socket that listens on @daddr:@port, or NULL.  Under rcu_read_lock(). */
 static inline struct sock *
 fcn_tcp_listener(struct net *net, __be32 daddr, u16 port, int dif)
 {
 #ifdef FCN_HAVE_LISTENER_HASHINFO
-	return __inet_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
+	return __inet_lookup_listener(net, fcn_tcp_hashinfo(net),
 				      NULL, 0, 0, 0, daddr, port, dif, 0);
 #else
 	return __inet_lookup_listener(net, NULL, 0, 0, 0, daddr, port, dif, 0);
-#endif
-}
-
-/* The same for IPv6. */
-static inline struct sock *
-fcn_tcp6_listener(struct net *net, const struct in6_addr *daddr, u16 port,
-		  int dif)
-{
-#if !IS_ENABLED(CONFIG_IPV6)
-	return NULL;
-#elif defined(FCN_HAVE_LISTENER_HASHINFO)
-	return inet6_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
-				     NULL, 0, &in6addr_any, 0, daddr, port, dif,
-				     0);
-#else
-	return inet6_lookup_listener(net, NULL, 0, &in6addr_any, 0, daddr, port,
-				     dif, 0);
 #endif
 }
 
@@ -94,7 +87,7 @@ fcn_tcp_has_socket(struct net *net, struct sk_buff *skb, __be32 saddr,
 	struct sock *sk;
 
 #ifdef FCN_HAVE_LISTENER_HASHINFO
-	sk = inet_lookup(net, net->ipv4.tcp_death_row.hashinfo, skb,
+	sk = inet_lookup(net, fcn_tcp_hashinfo(net), skb,
 			 ip_hdrlen(skb), saddr, sport, daddr, dport, dif);
 #else
 	sk = inet_lookup(net, skb, ip_hdrlen(skb), saddr, sport, daddr, dport,
@@ -105,7 +98,24 @@ fcn_tcp_has_socket(struct net *net, struct sk_buff *skb, __be32 saddr,
 	return sk;
 }
 
-/* The same for IPv6; the TCP header is @doff behind the head of the packet. */
+/*
+ * The same two for IPv6; the TCP header is @doff behind the head of the packet.
+ */
+#if IS_ENABLED(CONFIG_IPV6)
+static inline struct sock *
+fcn_tcp6_listener(struct net *net, const struct in6_addr *daddr, u16 port,
+		  int dif)
+{
+#ifdef FCN_HAVE_LISTENER_HASHINFO
+	return inet6_lookup_listener(net, fcn_tcp_hashinfo(net),
+				     NULL, 0, &in6addr_any, 0, daddr, port, dif,
+				     0);
+#else
+	return inet6_lookup_listener(net, NULL, 0, &in6addr_any, 0, daddr, port,
+				     dif, 0);
+#endif
+}
+
 static inline bool
 fcn_tcp6_has_socket(struct net *net, struct sk_buff *skb, int doff,
 		    const struct in6_addr *saddr, __be16 sport,
@@ -113,10 +123,8 @@ fcn_tcp6_has_socket(struct net *net, struct sk_buff *skb, int doff,
 {
 	struct sock *sk;
 
-#if !IS_ENABLED(CONFIG_IPV6)
-	return false;
-#elif defined(FCN_HAVE_LISTENER_HASHINFO)
-	sk = inet6_lookup(net, net->ipv4.tcp_death_row.hashinfo, skb, doff,
+#ifdef FCN_HAVE_LISTENER_HASHINFO
+	sk = inet6_lookup(net, fcn_tcp_hashinfo(net), skb, doff,
 			  saddr, sport, daddr, dport, dif);
 #else
 	sk = inet6_lookup(net, skb, doff, saddr, sport, daddr, dport, dif);
@@ -125,6 +133,22 @@ fcn_tcp6_has_socket(struct net *net, struct sk_buff *skb, int doff,
 		sock_gen_put(sk);
 	return sk;
 }
+#else
+static inline struct sock *
+fcn_tcp6_listener(struct net *net, const struct in6_addr *daddr, u16 port,
+		  int dif)
+{
+	return NULL;
+}
+
+static inline bool
+fcn_tcp6_has_socket(struct net *net, struct sk_buff *skb, int doff,
+		    const struct in6_addr *saddr, __be16 sport,
+		    const struct in6_addr *daddr, __be16 dport, int dif)
+{
+	return false;
+}
+#endif
 
 /* 6.11: sysctl handlers do not write to their table entry */
 #ifdef FCN_HAVE_CONST_CTL_TABLE

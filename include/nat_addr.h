@@ -30,7 +30,6 @@ int fcn_prefix_parse(char *text, struct fcn_prefix *prefix);
 bool fcn_prefix_has(const struct fcn_prefix *prefix, u8 family,
 		    const union nf_inet_addr *addr);
 
-bool fcn_addr_is_any(const union nf_inet_addr *addr);
 bool fcn_addr_is_host(u8 family, const union nf_inet_addr *addr);
 bool fcn_addr_is_private(u8 family, const union nf_inet_addr *addr);
 

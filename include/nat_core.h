@@ -77,7 +77,7 @@ struct fcn_stats {
  *		the mappings' lives, and makes one sweep at a time.  RTNL, and
  *		what nf_tables holds while a rule comes, are outside of it
  * @conf:	the knobs; read under RCU
- * @wans:	the interfaces in the knob `wan`; read under RCU
+ * @wans:	the interfaces in the knobs `wan` and `wan6`; read under RCU
  * @rules:	rules of the FULLCONENAT target, by NFPROTO_*; read with
  *		READ_ONCE()
  * @hooked:	hooks are registered, by NFPROTO_*; read with READ_ONCE()

@@ -22,10 +22,12 @@
 TRACE_DEFINE_ENUM(IPPROTO_UDP);
 TRACE_DEFINE_ENUM(IPPROTO_TCP);
 TRACE_DEFINE_ENUM(IPPROTO_ICMP);
+TRACE_DEFINE_ENUM(IPPROTO_ICMPV6);
 
 #define fcn_show_proto(proto)						\
 	__print_symbolic(proto, { IPPROTO_UDP, "udp" },			\
-			 { IPPROTO_TCP, "tcp" }, { IPPROTO_ICMP, "icmp" })
+			 { IPPROTO_TCP, "tcp" }, { IPPROTO_ICMP, "icmp" },	\
+			 { IPPROTO_ICMPV6, "icmp" })
 
 DECLARE_EVENT_CLASS(fcn_mapping_class,
 	TP_PROTO(const struct net *net, const struct fcn_mapping *m),

@@ -2,7 +2,8 @@
 /*
  * What the iptables plugin and the kernel module xt_FULLCONENAT say to each
  * other.  Revision 0, of the packages that had this target first, is
- * struct nf_nat_ipv4_multi_range_compat with one range.
+ * struct nf_nat_ipv4_multi_range_compat with one range, and struct nf_nat_range
+ * for IPv6.
  */
 #ifndef _XT_FULLCONENAT_H
 #define _XT_FULLCONENAT_H
