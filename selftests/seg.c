@@ -274,7 +274,8 @@ static size_t put_error(int argc, char **argv)
 	size_t len;
 
 	if (argc < 4 || sscanf(argv[0], "%u/%u", &type, &code) != 2)
-		errx(EXIT_USAGE, "usage: seg error SRC DST TYPE/CODE udp|tcp|icmp FROM TO [HOW...]");
+		errx(EXIT_USAGE,
+		     "usage: seg error SRC DST TYPE/CODE udp|tcp|icmp FROM TO [HOW...]");
 	from = parse_endpoint(argv[2]);
 	to = parse_endpoint(argv[3]);
 	parse_how(argc - 4, argv + 4);

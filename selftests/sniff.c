@@ -94,7 +94,8 @@ static int view_ipv4(const __u8 *data, size_t len, struct view *v)
 		return 0;
 	if (ntohs(ip->tot_len) >= hlen && ntohs(ip->tot_len) < len)
 		len = ntohs(ip->tot_len);
-	v->src.sa.sa_family = v->dst.sa.sa_family = AF_INET;
+	v->src.sa.sa_family = AF_INET;
+	v->dst.sa.sa_family = AF_INET;
 	v->src.in.sin_addr.s_addr = ip->saddr;
 	v->dst.in.sin_addr.s_addr = ip->daddr;
 	v->proto = ip->protocol;
@@ -114,7 +115,8 @@ static int view_ipv6(const __u8 *data, size_t len, struct view *v)
 		return 0;
 	if (sizeof(*ip) + ntohs(ip->ip6_plen) < len)
 		len = sizeof(*ip) + ntohs(ip->ip6_plen);
-	v->src.sa.sa_family = v->dst.sa.sa_family = AF_INET6;
+	v->src.sa.sa_family = AF_INET6;
+	v->dst.sa.sa_family = AF_INET6;
 	v->src.in6.sin6_addr = ip->ip6_src;
 	v->dst.in6.sin6_addr = ip->ip6_dst;
 	v->proto = ip->ip6_nxt;
