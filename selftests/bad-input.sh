@@ -107,6 +107,9 @@ texts() {
 	good wan "other,wan" "other wan"
 	bad wan wan/0 . .. 0123456789abcdef "wan other/1" "$many"
 	good wan wan
+	good wan6 "wan other"
+	bad wan6 wan/0 . "wan other/1" "$many"
+	good wan6 "\n" ""
 	good order last
 	good order first
 	bad order "\n" middle "first last" FIRST
@@ -123,8 +126,9 @@ texts() {
 	good exempt_mark 0/0
 	bad exempt_mark "\n" x 1/ /1 1/x 2/1 1/1/1 0x100000000/1
 	good inside "10.0.0.0/8 192.168.1.0/24"
+	good inside "fd00::/8 10.0.0.0/8 2001:db8::1" "fd00::/8 10.0.0.0/8 2001:db8::1/128"
 	good inside "\n" ""
-	bad inside 10 10.0.0.0/33 10.0.0.1/8 10.0.0/8 10.0.0.0/ 10.0.0.0/8/8 fd00::/8 x
+	bad inside 10 10.0.0.0/33 10.0.0.1/8 10.0.0/8 10.0.0.0/ 10.0.0.0/8/8 fd00::/129 fd00::1/8 "[fd00::]/8" x
 	good protocols "udp"
 	good protocols "icmp udp" "udp icmp"
 	good protocols "udp tcp icmp"
@@ -171,6 +175,10 @@ commands() {
 		"add udp $LAN.2:5009 $W:0" "add udp $LAN.2:5009 $W:65536" "add udp $LAN.2:65536 $W:5009" \
 		"add udp 0.0.0.0:5009 $W:5009" "add udp 127.0.0.1:5009 $W:5009" "add udp 224.0.0.1:5009 $W:5009" \
 		"add udp $LAN.1:5009 $W:5009" "add udp $LAN.2:5009 0.0.0.0:5009" "add udp $LAN.2:5009 a/b:5009" \
+		"add udp [fd00::2]:5009 $W:5009" "add udp $LAN.2:5009 [2001:db8::1]:5009" \
+		"add udp fd00::2:5009 [2001:db8::1]:5009" "add udp [fd00::2]:5009 2001:db8::1:5009" \
+		"add udp [fd00::2]:5009 [fe80::1]:5009" "add udp [::1]:5009 [2001:db8::1]:5009" \
+		"add udp [fd00::2]:5009 [wan]:5009" "add udp [$LAN.2]:5009 $W:5009" "add udp []:5009 $W:5009" \
 		"add udp $LAN.2:5009 :5009" "add icmp $LAN.2:5009 $W:5009" "add $LAN.2:5009 $W:5009" "$(printf 'x%.0s' {1..5000})" \
 		"flush\nflush" "\n"; do
 		expect "the command \"${text:0:40}\" is refused" is_refused $state/mappings "$text" "$invalid"
