@@ -664,6 +664,7 @@ need_target() {
 	need_tools "$iptables-legacy-restore" "$iptables-nft-restore"
 	need_module
 	[[ -z $FULLCONE_STANDIN ]] || return 0
+	"$iptables-legacy" -t nat -L -n >/dev/null 2>&1 || skip_all "needs a nat table of $iptables"
 	if [[ ! -d /sys/module/xt_FULLCONENAT ]]; then
 		[[ -e $FULLCONE_XT ]] || skip_all "needs $FULLCONE_XT"
 		modprobe -q x_tables
