@@ -23,12 +23,13 @@ out() {
 	before=$(stat_of drop_no_port)
 	udp_out "$1" "${ADDR[$1]}:$2" $A:3000
 	wait_for 10 told "$before"
-	from=$(sed -nE "s/^udp ([0-9.:]+)$sent/\1/p" "$TMP/outside")
+	re "^udp ([^ ]+)$sent"
+	from=$(sed -nE "s/$regex/\1/p" "$TMP/outside")
 }
 
 # It has come or has been refused.
 told() {
-	logged outside "^udp [0-9.:]+$sent" || (($(stat_of drop_no_port) > $1))
+	logged outside "^udp [^ ]+$sent" || (($(stat_of drop_no_port) > $1))
 }
 
 # The time from the last packet on: 300 s mapping, up to 6 s until it is noticed, 120 s hold-down, up to 10 s until then.
