@@ -33,7 +33,7 @@ forgotten() {
 refused() {
 	local counts
 
-	counts=$(ct -S | sed -E 's/.* drop=([0-9]+) early_drop=([0-9]+) .*/\1+\2+/' | tr -d '\n')
+	counts=$(on "$R" conntrack -S | sed -E 's/.* drop=([0-9]+) early_drop=([0-9]+) .*/\1+\2+/' | tr -d '\n')
 	echo $((${counts}0))
 }
 
