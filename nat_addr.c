@@ -185,7 +185,9 @@ static int fcn_addr6_score(const struct inet6_ifaddr *ifa, bool private)
  * MASQUERADE's choice depends on the destination where a device has several
  * addresses, and an endpoint would be another one for each; it takes the newest
  * of equals, and the LAN's where it likes that better.  This is the oldest of the
- * device's own that suit best.
+ * device's own that suit best.  As many are looked at as the owner, or autoconf
+ * (16, net.ipv6...max_addresses), has given to the device; MASQUERADE looks at
+ * those of all devices.
  */
 static bool fcn_addr6_choose(const struct net_device *dev, bool private,
 			     union nf_inet_addr *addr)
