@@ -9,7 +9,8 @@
 #
 # A test that could not fail proves nothing: FULLCONE_STANDIN=masquerade runs it
 # with a MASQUERADE rule in the module's place, and whatever tells the two apart
-# must then say "not ok".
+# must then say "not ok". Who wants to know whether one point fails can have the test
+# end there: FULLCONE_STOP_AT is a regular expression for its line.
 
 set -u
 
@@ -19,6 +20,7 @@ FULLCONE_KO=${FULLCONE_KO:-$HERE/../fullcone_nat.ko}
 # the iptables target is beside the module
 FULLCONE_XT=${FULLCONE_KO%/*}/xt_FULLCONENAT.ko
 FULLCONE_STANDIN=${FULLCONE_STANDIN:-}
+FULLCONE_STOP_AT=${FULLCONE_STOP_AT:-}
 FULLCONE_FAMILY=${FULLCONE_FAMILY:-4}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/fullcone.XXXXXX") || exit 1
 # nothing ever comes out of it, see pause
@@ -44,12 +46,15 @@ pass() {
 
 # fail DESCRIPTION [DETAIL...]
 fail() {
-	printf 'not ok %d %s\n' $((++tests)) "$1"
+	local what=$1
+
+	printf 'not ok %d %s\n' $((++tests)) "$what"
 	((++failures))
 	shift
 	for detail; do
 		note "$detail"
 	done
+	[[ -z $FULLCONE_STOP_AT || ! "not ok $tests $what" =~ $FULLCONE_STOP_AT ]] || exit 1
 	return 1
 }
 
