@@ -507,10 +507,15 @@ static void fcn_sweep_prolong(struct fcn_sweep *sweep, struct nf_conn *ct,
  * Conntrack forgets an entry that has expired; lookups no longer see it.  To
  * delete it here would send the sweep back to the head of its bucket, and the
  * others there would be counted twice.  A packet that comes meanwhile wins.
+ * Returns whether it has to be deleted all the same: a flowtable looks at no
+ * timeout, and goes on with a session until its entry is dying.
  */
-static void fcn_sweep_expire(struct nf_conn *ct, u32 old, u32 now)
+static bool fcn_sweep_expire(struct nf_conn *ct, u32 old, u32 now)
 {
+	if (test_bit(IPS_OFFLOAD_BIT, &ct->status))
+		return true;
 	cmpxchg(&ct->timeout, old, now);
+	return false;
 }
 
 /* Jiffies since the entry's last packet. */
@@ -603,7 +608,8 @@ static bool fcn_is_dying(const struct fcn_mapping *m)
 	return m && READ_ONCE(m->life.state) >= FCN_DYING;
 }
 
-static void fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
+/* Returns whether the session has to go, and not with the mapping. */
+static bool fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 			      const struct fcn_session *s,
 			      struct fcn_mapping *m, u32 idle)
 {
@@ -611,29 +617,32 @@ static void fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 	WRITE_ONCE(m->life.sessions, m->life.sessions + 1);
 	m->life.strangers_next += !s->out;
 	if (fcn_is_dying(s->out) || fcn_is_dying(s->in))
-		return;
+		return false;
 	if (m == s->out || s->answered) {
 		fcn_sweep_note(sweep, ct, s, m, idle);
-	} else if (!fcn_mapping_accepts(m)) {
-		/* a stranger whom nobody answered does not hold a port */
-		fcn_sweep_expire(ct, READ_ONCE(ct->timeout), nfct_time_stamp);
-		fcn_stat_inc(sweep->fn, FCN_STAT_sessions_unanswered);
+		return false;
 	}
+	if (fcn_mapping_accepts(m))
+		return false;
+	/* a stranger whom nobody answered does not hold a port */
+	fcn_stat_inc(sweep->fn, FCN_STAT_sessions_unanswered);
+	return fcn_sweep_expire(ct, READ_ONCE(ct->timeout), nfct_time_stamp);
 }
 
-/* Returns whether the session has to go with a mapping of its. */
+/* Returns whether the session has to go. */
 static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
 			      const struct fcn_session *s)
 {
 	u32 idle = fcn_sweep_idle(sweep, ct, s->phase);
+	bool gone = false;
 
 	if (s->out)
-		fcn_sweep_mapping(sweep, ct, s, s->out, idle);
+		gone |= fcn_sweep_mapping(sweep, ct, s, s->out, idle);
 	if (s->in && s->in != s->out)
-		fcn_sweep_mapping(sweep, ct, s, s->in, idle);
+		gone |= fcn_sweep_mapping(sweep, ct, s, s->in, idle);
 
 	if (!fcn_is_dying(s->out) && !fcn_is_dying(s->in))
-		return false;
+		return gone;
 	fcn_stat_inc(sweep->fn, FCN_STAT_sessions_ended);
 	return true;
 }
