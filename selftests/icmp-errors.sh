@@ -14,7 +14,9 @@
 
 need_module
 silent_network
-# unanswered, the flows have to last as long as the test
+# unanswered, the flows and their mappings have to last as long as the test
+must_knob udp_timeout 600
+must_knob icmp_timeout 600
 set_sysctl "$R" net.netfilter.nf_conntrack_udp_timeout=600 net.netfilter.nf_conntrack_icmp_timeout=600 \
 	net.netfilter.nf_conntrack_icmpv6_timeout=600
 watch stranger "$STRANGER" eth0

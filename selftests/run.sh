@@ -43,7 +43,11 @@ families() {
 	local line
 
 	line=$(sed -n '/^# families: /{ s///p; q }' "$1")
-	echo "${family:-${line:-4}}"
+	if [[ $family && $line == *"$family"* ]]; then
+		echo "$family"
+	else
+		echo "${line:-4}"
+	fi
 }
 
 tests() {
