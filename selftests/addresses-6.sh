@@ -14,8 +14,13 @@ HR="[fd00::1]"
 H1="[fd00::2]"
 H2="[fd00::3]"
 H3="[fd00::4]"
+W9="[2001:db8:0:1::1]"
+A9="[2001:db8:0:1::10]"
+ROUTED="[2001:db8:0:1::7]"
 any="[::]"
+LAN_NET=fd00::/64
 prefix=64
+host_prefix=128
 
 # for regular expressions: what is inside, and any address
 inside_re='[fd00::[0-9a-f]+]'
@@ -24,3 +29,15 @@ address_re='\[[0-9a-f:]+\]'
 nft_family=ip6
 iptables=ip6tables
 wan_knob=wan6
+
+wan_address() {
+	echo "[2001:db8::$1]"
+}
+
+inside_address() {
+	echo "[fd00::$1]"
+}
+
+wan_range() {
+	echo "[2001:db8::$1-2001:db8::$2]${3:+:$3}"
+}

@@ -4,6 +4,8 @@
 # What gets no mapping: packets with the exempt mark leave as they came, other
 # protocols leave with the router's address as with MASQUERADE, hosts outside of
 # "inside" are not ours.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -18,10 +20,10 @@ watch wire "$SRV" eth0
 # Marks the packets of one host.
 mark() {
 	on "$R" nft -f - <<-END
-		table ip marks {
+		table $nft_family marks {
 			chain prerouting {
 				type filter hook prerouting priority mangle; policy accept;
-				ip saddr $1 meta mark set $2
+				$nft_family saddr $(bare "$1") meta mark set $2
 			}
 		}
 	END
@@ -42,7 +44,7 @@ exempt_mark() {
 			"$W:5000" "$(probe "$X1" $proto 5000 $A:3000)"
 	done
 	PROBE_TIMEOUT=
-	on "$R" nft delete table ip marks
+	on "$R" nft delete table "$nft_family" marks
 	expect_match "exempt_mark: X2, no longer marked, is translated" \
 		"^$W:" "$(probe "$X2" udp 5002 $A:3000)"
 }
@@ -60,7 +62,7 @@ other_protocols() {
 	expect_logged "an unknown protocol leaves with the router's address" \
 		wire "^253 $W > $A "
 	expect_unlogged "none of them with the inside one" \
-		wire "^(136|47|253) $LAN\."
+		wire "^(136|47|253) $inside_re"
 	[[ -n $FULLCONE_STANDIN ]] ||
 		expect_not "none of them has a mapping" \
 			on "$R" grep -vE '^proto=(udp|tcp|icmp) ' /proc/net/fullcone_nat/mappings
@@ -78,7 +80,7 @@ protocols() {
 }
 
 inside() {
-	must_knob inside "$H1/32 10.0.0.0/8"
+	must_knob inside "$(bare "$H1")/$host_prefix 10.0.0.0/8"
 	expect_is "inside: X1 is translated" \
 		"$W:5200" "$(probe "$X1" udp 5200 $A:3000)"
 	expect "inside: X1 has a mapping" state_of udp $H1:5200

@@ -3,6 +3,8 @@
 #
 # An interface named in "wan" may not be there yet, go down, be deleted, and be renamed either way: the mappings of one that
 # is gone end at once, and one that has come works.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -35,7 +37,7 @@ works() {
 	udp_in "$SRV" "$1:3999" "$2:$port"
 	expect_logged "$what: a stranger's arrives" inside "$sent"
 	[[ -n $FULLCONE_STANDIN ]] ||
-		expect_match "$what: status knows the interface" " exists=1 up=1 address=$2 " "$(status_of "${4:-wan}")"
+		expect_match "$what: status knows the interface" " exists=1 up=1 address=$(bare "$2") " "$(status_of "${4:-wan}")"
 }
 
 # unmapped DESTINATION WATCHER: X1's datagram is none of ours
@@ -47,7 +49,7 @@ unmapped() {
 }
 
 status_of() {
-	on "$R" grep "^wan=$1 " /proc/net/fullcone_nat/status
+	on "$R" grep "^$wan_knob=$1 " /proc/net/fullcone_nat/status
 }
 
 rename() {
@@ -59,6 +61,8 @@ rename() {
 }
 
 set_sysctl "$R" net.netfilter.nf_conntrack_udp_timeout=600
+# IPv6 addresses go when their interface goes down, unless the owner says otherwise.
+set_sysctl "$R" net.ipv6.conf.all.keep_addr_on_down=1
 what="at first"
 works $A $W
 
@@ -80,42 +84,38 @@ if [[ -z $FULLCONE_STANDIN ]]; then
 	what="renamed back"
 	rename other wan
 	works $A $W
-	must_knob wan other
+	must_knob $wan_knob other
 	what="another name"
 	unmapped $A outside
 	rename wan other
 	what="renamed into the name"
 	works $A $W outside other
 	rename other wan
-	must_knob wan wan
+	must_knob $wan_knob wan
 fi
 
 what="named before it exists"
-must_knob wan "wan late0"
+must_knob $wan_knob "wan late0"
 [[ -n $FULLCONE_STANDIN ]] ||
 	expect_match "$what: status tells" " exists=0 " "$(status_of late0)"
 late_device() {
 	ip -n "$R" link add late0 type veth peer name late0 netns "$SRV"
-	ip -n "$SRV" -batch - <<-END
-		addr add 198.51.100.10/24 dev late0
-		link set late0 up
-	END
-	ip -n "$R" -batch - <<-END
-		addr add 198.51.100.1/24 dev late0
-		link set late0 up
-	END
+	add_address "$SRV" late0 $A9
+	add_address "$R" late0 $W9
+	ip -n "$SRV" link set late0 up
+	ip -n "$R" link set late0 up
 	watch late "$SRV" late0
 	wait_for 30 late_is_there || bail_out "late0 does not work"
 }
 
 late_is_there() {
-	set_sysctl "$SRV" net.ipv4.icmp_echo_ignore_all=0
-	on "$R" ping -c 1 -W 1 198.51.100.10
+	set_sysctl "$SRV" net.ipv4.icmp_echo_ignore_all=0 net.ipv6.icmp.echo_ignore_all=0
+	on "$R" ping -c 1 -W 1 "$(bare "$A9")"
 }
 
 if [[ -z $FULLCONE_STANDIN ]]; then
 	late_device
-	works 198.51.100.10 198.51.100.1 late late0
+	works $A9 $W9 late late0
 	what="deleted"
 	stop late
 	ip -n "$R" link del late0
@@ -124,12 +124,12 @@ if [[ -z $FULLCONE_STANDIN ]]; then
 	expect_match "$what: status tells" " exists=0 " "$(status_of late0)"
 	what="there again"
 	late_device
-	works 198.51.100.10 198.51.100.1 late late0
+	works $A9 $W9 late late0
 
 	what="no more in the list"
-	must_knob wan wan
+	must_knob $wan_knob wan
 	expect_not "$what: its mapping has ended" state_of udp "$H1:$port"
-	unmapped 198.51.100.10 late
+	unmapped $A9 late
 	what="the one that stayed"
 	works $A $W
 fi

@@ -4,6 +4,8 @@
 # host_max_mappings and host_max_rate: an inside host has only so many mappings of a
 # protocol, and makes only so many in a second. The others, and what it has already,
 # are not concerned (RFC 6888, REQ-4).
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -21,7 +23,7 @@ must_knob reject drop
 
 # mappings_of ADDRESS: how many it has
 mappings_of() {
-	on "$R" grep -c "^proto=udp int=$1:" /proc/net/fullcone_nat/mappings
+	on "$R" grep -cF "proto=udp int=$1:" /proc/net/fullcone_nat/mappings
 }
 
 # refused PROTO PORT: X1 gets nothing there, which counts
@@ -72,7 +74,8 @@ expect_is "the others are counted" $((1000 - made)) $(($(stat_of drop_host_max_r
 expect_is "another host is not kept waiting" $W:5000 "$(PROBE_TIMEOUT=2 probe "$X2" udp 5000 $A:3000)"
 expect "the host may again after a moment" \
 	wait_for 10 eval "[[ \$(PROBE_TIMEOUT=1 probe '$X1' udp 5001 $A:3000) == $W:5001 ]]"
-port=$(on "$R" sed -n "s/^proto=udp int=$H1:\(20[0-9]*\) .*/\1/p" /proc/net/fullcone_nat/mappings | head -n 1)
+re "^proto=udp int=$H1:(20[0-9]+) .*"
+port=$(on "$R" sed -nE "s/$regex/\1/p" /proc/net/fullcone_nat/mappings | head -n 1)
 expect_is "what it has goes on" "$W:$port" "$(probe "$X1" udp "$port" $B:3000)"
 
 finish

@@ -97,7 +97,7 @@ expect_other_endpoint() {
 # re EXTENDED-REGEX: sets $regex to that, with the brackets of our own IPv6 addresses
 # meant literally
 re() {
-	regex=${1//\[2001:db8::/\\[2001:db8::}
+	regex=${1//\[2001:db8:/\\[2001:db8:}
 	regex=${regex//\[fd00::/\\[fd00::}
 }
 

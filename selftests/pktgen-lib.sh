@@ -104,8 +104,11 @@ pktgen_send() {
 # pktgen_ports SRC FIRST COUNT: each of COUNT ports of SRC sends one packet to A:3000;
 # 65535 only alone
 pktgen_ports() {
-	pktgen_run br0 "$3" "dst $A" "src_min $1" "src_max $1" \
-		"udp_src_min $2" "udp_src_max $(($2 + ($3 > 1 ? $3 : 0)))" "udp_dst_min 3000" "udp_dst_max 3000"
+	local ends=("dst $A" "src_min $1" "src_max $1")
+
+	[[ $FULLCONE_FAMILY == 4 ]] ||
+		ends=("pkt_size 86" "flag UDPCSUM" "dst6 $(bare "$A")" "src6 $(bare "$1")")
+	pktgen_run br0 "$3" "${ends[@]}" "udp_src_min $2" "udp_src_max $(($2 + ($3 > 1 ? $3 : 0)))" "udp_dst_min 3000" "udp_dst_max 3000"
 }
 
 # pktgen_knock SRC PORT FIRST COUNT: each of COUNT ports of SRC sends one packet to W:PORT

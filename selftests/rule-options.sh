@@ -4,6 +4,8 @@
 # What the options of FULLCONENAT do, as the other end sees it; and that rules and
 # the knobs go together: what has no mapping is translated within the same range,
 # two rules on one address share its ports, a port outside of `ports` is not used.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -14,7 +16,7 @@ firewall nft
 reflectors
 must_knob reject drop
 for i in 2 3 4 5; do
-	ip -n "$R" addr add 203.0.113.$i/24 dev wan
+	add_address "$R" wan "$(wan_address $i)"
 done
 
 port=4000
@@ -43,7 +45,7 @@ no_mapping() {
 }
 
 for variant in legacy nft; do
-	note "iptables-$variant: --to-ports"
+	note "$iptables-$variant: --to-ports"
 	must_rules $variant <<-END
 		-A POSTROUTING -o wan -p udp -j FULLCONENAT --to-ports 40000-40003
 		-A POSTROUTING -o wan -p tcp -j FULLCONENAT --to-ports 4000-4999
@@ -51,11 +53,11 @@ for variant in legacy nft; do
 	END
 	flush_state
 	one_endpoint "--to-ports" udp $((++port))
-	expect "--to-ports, udp: X1's port is of the range" in_range "${e1#*:}" 40000 40003
-	expect "--to-ports, udp: X2's port is of the range" in_range "${e2#*:}" 40000 40003
+	expect "--to-ports, udp: X1's port is of the range" in_range "${e1##*:}" 40000 40003
+	expect "--to-ports, udp: X2's port is of the range" in_range "${e2##*:}" 40000 40003
 	one_endpoint "--to-ports" tcp $((++port))
 	expect_is "--to-ports, tcp: a port of the range is preserved" $W:$port "$e1"
-	expect "--to-ports, tcp: X2's port is of the range" in_range "${e2#*:}" 4000 4999
+	expect "--to-ports, tcp: X2's port is of the range" in_range "${e2##*:}" 4000 4999
 	# four ports, two of them taken: two more flows get one, the fifth none
 	probe "$X1" udp $((port + 100)) $A:3000 >/dev/null
 	probe "$X1" udp $((port + 101)) $A:3000 >/dev/null
@@ -64,10 +66,10 @@ for variant in legacy nft; do
 		"$(probe "$X3" udp $((port + 102)) $A:3000)"
 	PROBE_TIMEOUT=
 	expect_is "that is counted" 1 "$(($(stat_of drop_no_port) > 0))"
-	expect_is "--to-ports, udp: who has one keeps it" "$(ext_of udp $LAN.2:$((port + 100)))" \
+	expect_is "--to-ports, udp: who has one keeps it" "$(ext_of udp $H1:$((port + 100)))" \
 		"$(probe "$X1" udp $((port + 100)) $B:3000)"
 
-	note "iptables-$variant: --random"
+	note "$iptables-$variant: --random"
 	for option in --random --random-fully; do
 		must_rules $variant <<-END
 			-A POSTROUTING -o wan -j FULLCONENAT $option
@@ -86,70 +88,71 @@ for variant in legacy nft; do
 		expect "$option: of three ports hardly one is preserved" test $preserved -le 1
 	done
 
-	note "iptables-$variant: --to-source"
+	note "$iptables-$variant: --to-source"
 	must_rules $variant <<-END
-		-A POSTROUTING -o wan -s $LAN.4 -j FULLCONENAT --to-source 203.0.113.5
-		-A POSTROUTING -o wan -j FULLCONENAT --to-source 203.0.113.2-203.0.113.4 --persistent
+		-A POSTROUTING -o wan -s $(bare $H3) -j FULLCONENAT --to-source $(bare "$(wan_address 5)")
+		-A POSTROUTING -o wan -j FULLCONENAT --to-source $(wan_range 2 4) --persistent
 		-A PREROUTING -i wan -j FULLCONENAT
 	END
 	flush_state
 	for ns in "$X1" "$X2"; do
 		((++port))
-		seen=$(probe "$ns" udp $port $A:3000 $B:3000 $Z:3000)$'\n'
-		seen+=$(probe "$ns" tcp $port $A:3000 $B:3000)$'\n'
-		seen+=$(probe "$ns" icmp $port $A $B)
-		seen=$(cut -d : -f 1 <<<"$seen" | sort -u)
+		seen=$({
+			probe "$ns" udp $port $A:3000 $B:3000 $Z:3000
+			probe "$ns" tcp $port $A:3000 $B:3000
+			probe "$ns" icmp $port $A $B
+		} | sed 's/:[0-9]*$//' | sort -u)
 		expect_match "--to-source: ${ADDR["$ns"]} has one address of the range for all protocols" \
-			'^203\.0\.113\.[234]$' "$seen"
+			"^($(wan_address 2)|$(wan_address 3)|$(wan_address 4))\$" "$seen"
 	done
 	# what gets no mapping (here as the knob says) has that address, too
 	must_knob protocols udp
 	((++port))
 	expect_is "--to-source: also for what gets no mapping" "$seen" \
-		"$(probe "$X2" tcp $port $A:3000 | cut -d : -f 1)"
+		"$(probe "$X2" tcp $port $A:3000 | sed 's/:[0-9]*$//')"
 	must_knob protocols "udp tcp icmp"
 	((++port))
 	endpoint x3 "$X3" udp $port $A:3000
-	expect_is "--to-source: another rule gives another address" "203.0.113.5:$port" "$(mapped x3)"
+	expect_is "--to-source: another rule gives another address" "$(wan_address 5):$port" "$(mapped x3)"
 	expect_is "--to-source: a stranger gets in there" "$Z:6000" \
-		"$(probe "$STRANGER" udp 6000 "203.0.113.5:$port")"
+		"$(probe "$STRANGER" udp 6000 "$(wan_address 5):$port")"
 	stop x3
 	# X1 has another address: X3 is seen there as everywhere
 	endpoint x1 "$X1" udp $((port + 1)) $A:3000
-	expect_is "--to-source: an inside host elsewhere sees that address, too" "203.0.113.5:$port" \
+	expect_is "--to-source: an inside host elsewhere sees that address, too" "$(wan_address 5):$port" \
 		"$(probe "$X3" udp $port "$(mapped x1)")"
 	stop x1
 
-	note "iptables-$variant: an address that is routed to the router, not its own"
-	ip -n "$SRV" route replace 198.51.100.7 via $W
-	ip -n "$R" addr add 203.0.113.9/24 dev wan
+	note "$iptables-$variant: an address that is routed to the router, not its own"
+	ip -n "$SRV" route replace "$(bare $ROUTED)" via "$(bare $W)"
+	add_address "$R" wan "$(wan_address 9)"
 	must_rules $variant <<-END
-		-A POSTROUTING -o wan -s $LAN.3 -j FULLCONENAT --to-source 203.0.113.9
-		-A POSTROUTING -o wan -p udp -j FULLCONENAT --to-source 198.51.100.7:5000-5999
+		-A POSTROUTING -o wan -s $(bare $H2) -j FULLCONENAT --to-source $(bare "$(wan_address 9)")
+		-A POSTROUTING -o wan -p udp -j FULLCONENAT --to-source $ROUTED:5000-5999
 		-A PREROUTING -i wan -j FULLCONENAT
 	END
 	flush_state
 	probe "$X2" udp 5002 $A:3000 >/dev/null
 	endpoint x1 "$X1" udp 5001 $A:3000
-	expect_is "--to-source A:p-q, a routed address" "198.51.100.7:5001" "$(mapped x1)"
-	expect_is "from outside it is reached" "$B:6001" "$(probe "$SRV" udp $B:6001 198.51.100.7:5001)"
-	expect "an address of the router's has a mapping" state_of udp $LAN.3:5002
-	ip -n "$R" addr del 203.0.113.9/24 dev wan
-	expect "it goes with the address" wait_for 60 no_mapping udp $LAN.3:5002
-	expect "the one of the routed address stays" state_of udp $LAN.2:5001
+	expect_is "--to-source A:p-q, a routed address" "$ROUTED:5001" "$(mapped x1)"
+	expect_is "from outside it is reached" "$B:6001" "$(probe "$SRV" udp $B:6001 $ROUTED:5001)"
+	expect "an address of the router's has a mapping" state_of udp $H2:5002
+	del_address "$R" wan "$(wan_address 9)"
+	expect "it goes with the address" wait_for 60 no_mapping udp $H2:5002
+	expect "the one of the routed address stays" state_of udp $H1:5001
 	stop x1
 
-	note "iptables-$variant: two rules on one address"
+	note "$iptables-$variant: two rules on one address"
 	must_rules $variant <<-END
-		-A POSTROUTING -o wan -s $LAN.2 -j FULLCONENAT
-		-A POSTROUTING -o wan -s $LAN.3 -j FULLCONENAT --to-source $W
+		-A POSTROUTING -o wan -s $(bare $H1) -j FULLCONENAT
+		-A POSTROUTING -o wan -s $(bare $H2) -j FULLCONENAT --to-source $(bare $W)
 		-A PREROUTING -i wan -j FULLCONENAT
 	END
 	flush_state
 	one_endpoint "two rules" udp $((++port))
 	expect_is "two rules: the addresses are the same" "${e1%:*}" "${e2%:*}"
 
-	note "iptables-$variant: ports that the knob does not allow"
+	note "$iptables-$variant: ports that the knob does not allow"
 	must_knob ports 40000-65535
 	must_rules $variant <<-END
 		-A POSTROUTING -o wan -p udp -j FULLCONENAT --to-ports 30000-40000

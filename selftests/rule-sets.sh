@@ -5,6 +5,8 @@
 # FULLCONENAT first load unchanged, with both iptables, and make a full cone by
 # themselves, without a wan interface: for a second host with the same local port
 # just as for the first.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,14 +17,14 @@ need_tools conntrack
 absent=$(stun_missing) || skip_all "needs $absent"
 need_target
 # the table's module, if it is one
-modprobe -q iptable_nat
+modprobe -q "${iptables/s/}_nat"
 home_network
 firewall nft
 at_exit stun_servers_stop
 stun_servers "$SRV" $A $B || bail_out "the STUN servers do not listen"
 # a range of addresses for --to-source
 for i in 2 3 4; do
-	ip -n "$R" addr add 203.0.113.$i/24 dev wan
+	add_address "$R" wan "$(wan_address $i)"
 done
 
 # The first three are from those packages' README files; eth0 is wan here, eth1 br0.
@@ -44,7 +46,7 @@ random_range() {
 hairpin_rules() {
 	cat <<-END
 		-A POSTROUTING -o wan -j FULLCONENAT
-		-A POSTROUTING -o br0 -s $LAN.0/24 -j MASQUERADE
+		-A POSTROUTING -o br0 -s $LAN_NET -j MASQUERADE
 		-A PREROUTING -i wan -j FULLCONENAT
 		-A PREROUTING -i br0 -j FULLCONENAT
 	END
@@ -52,7 +54,7 @@ hairpin_rules() {
 
 to_source() {
 	cat <<-END
-		-A POSTROUTING -o wan -j FULLCONENAT --to-source 203.0.113.1-203.0.113.4 --persistent
+		-A POSTROUTING -o wan -j FULLCONENAT --to-source $(wan_range 1 4) --persistent
 		-A PREROUTING -i wan -j FULLCONENAT
 	END
 }
@@ -81,13 +83,14 @@ is_full_cone() {
 			"$(stun_filtering "$ns" "$host" 5010 $A)"
 		expect_is "$1, $host: RFC 5780 hairpinning" "hairpin" \
 			"$(stun_hairpin "$ns" "$host" 5020 $A)"
-		expect_match "$1, $host: RFC 3489" "^Independent Mapping, Independent Filter.*will hairpin" \
-			"$(stun_classic "$ns" 5030 $A)"
+		# the classic programs speak IPv4
+		[[ $FULLCONE_FAMILY == 6 ]] || expect_match "$1, $host: RFC 3489" \
+			"^Independent Mapping, Independent Filter.*will hairpin" "$(stun_classic "$ns" 5030 $A)"
 	done
 }
 
-# Rules as the earlier packages' plugin hands them to the kernel, revision 0
-if [[ -z $FULLCONE_STANDIN ]]; then
+# Rules as the earlier packages' plugin hands them to the kernel, revision 0: IPv4 only
+if [[ $FULLCONE_FAMILY == 4 && -z $FULLCONE_STANDIN ]]; then
 	expect "the kernel takes rules of the earlier packages' plugin" on "$R" "$HERE/blobs" -o
 	is_full_cone "revision 0"
 	expect_not "revision 0: all external ports are of its range" \
@@ -98,7 +101,7 @@ fi
 for variant in legacy nft; do
 	for set in plain random_range hairpin_rules to_source zones; do
 		"$set" | must_rules $variant
-		is_full_cone "iptables-$variant, $set"
+		is_full_cone "$iptables-$variant, $set"
 		flush_state
 	done
 	ipt $variant -F

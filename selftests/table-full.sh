@@ -3,6 +3,8 @@
 #
 # When one inside host, or a flood of strangers, fills conntrack's table, which then throws out what others have, these keep
 # their endpoints.
+#
+# families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -47,7 +49,8 @@ udp_out "$X2" $H2:5000 $A:3000
 expect_leaves "X2 has its port" $W:5000
 udp_out "$X1" $H1:5000 $A:3000
 wait_for 30 logged outside "^udp $W:[0-9]+$sent"
-e=$(sed -nE "s/^udp ([0-9.:]+)$sent/\1/p" "$TMP/outside")
+re "^udp ([^ ]+)$sent"
+e=$(sed -nE "s/$regex/\1/p" "$TMP/outside")
 expect_other_endpoint "X1, with the same, has another" $W:5000 "$e"
 connect 5001 $A:3000
 
@@ -70,7 +73,7 @@ what="strangers"
 before=$(refused)
 set_limit 40
 # shellcheck disable=SC2016
-launch strangers "$STRANGER" bash -c 'while :; do echo flood >"/dev/udp/$1/$2"; done' bash "${e%:*}" "${e#*:}"
+launch strangers "$STRANGER" bash -c 'while :; do echo flood >"/dev/udp/$1/$2"; done' bash "$(bare "${e%:*}")" "${e##*:}"
 expect "strangers fill the table" wait_for 120 no_room
 stop strangers
 restore_limit
