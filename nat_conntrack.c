@@ -756,6 +756,25 @@ static void fcn_sweep_bystander(struct fcn_sweep *sweep,
 		m->life.named = sweep->gen;
 }
 
+/*
+ * An entry from before its mapping: a stranger was first, and reached the router
+ * itself.  As long as he goes on he has that entry, and never comes in; without
+ * it he is a stranger like others.  Returns whether it has to go.
+ */
+static bool fcn_sweep_stray(struct fcn_sweep *sweep, struct nf_conn *ct)
+{
+	struct fcn_mapping *m;
+
+	if (ct->status & (IPS_SEEN_REPLY | IPS_NAT_MASK) ||
+	    fcn_is_icmp(nf_ct_protonum(ct)))
+		return false;
+	m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_ORIGINAL);
+	if (!m || !fcn_mapping_accepts(m) || m->key.zone != fcn_ct_zone_id(ct))
+		return false;
+	fcn_stat_inc(sweep->fn, FCN_STAT_strays_killed);
+	return fcn_sweep_expire(ct, READ_ONCE(ct->timeout), nfct_time_stamp);
+}
+
 /* Returns 1 for an entry that has to go, as nf_ct_iterate_cleanup() asks. */
 static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 {
@@ -772,6 +791,8 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 		fcn_sweep_adopt(sweep, ct);
 	if (fcn_ct_session(&sweep->fn->table, ct, &s))
 		end = fcn_sweep_session(sweep, ct, &s);
+	else
+		end = fcn_sweep_stray(sweep, ct);
 	if (ct->status & IPS_SRC_NAT && !s.out)
 		fcn_sweep_bystander(sweep, ct);
 	rcu_read_unlock();
@@ -787,7 +808,8 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
  * @adopt:	make mappings of entries that were translated without us
  *
  * Deletes the sessions of dying mappings, and lets those expire that strangers
- * opened on a mapping that accepts no more and that nobody answered.  Sleeps.
+ * opened on a mapping that accepts no more and that nobody answered, or before
+ * there was one.  Sleeps.
  *
  * Return: the number of entries.
  */

@@ -47,7 +47,29 @@ stray() {
 	expect_is "$proto: X1 shows this port to all, the stranger included" "$W:$port" "$seen"
 }
 
+# Z goes on with what the router has refused him, while X1 only ever speaks to A.
+goes_on() {
+	local port=5002
+
+	seg "$STRANGER" udp $Z:7000 "$W:$port" first
+	if ! wait_for 20 left_behind udp "$port"; then
+		skip "a stranger who was first goes on" "he left no connection"
+		return
+	fi
+	endpoint x1 "$X1" udp $port $A:3000
+	expect_is "X1 has the port though Z was first" "$W:$port" "$(mapped x1)"
+	watch inside "$X1" eth0
+	expect "Z, who goes on, comes in" wait_for 60 knocks
+	stop x1
+}
+
+knocks() {
+	seg "$STRANGER" udp $Z:7000 "$W:5002" again
+	logged inside "^udp $Z:7000 > .* again\$"
+}
+
 stray udp 5000
 stray tcp 5001 S
+goes_on
 
 finish
