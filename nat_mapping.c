@@ -535,18 +535,21 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
  * @m:		the mapping
  * @terms:	on what terms
  *
- * Who may come in from now on a rule always says anew.  The knobs say so once,
- * when they make the mapping or take it over; a new value is for others.
+ * Who may come in from now on a rule with --filter always says anew.  The knobs
+ * say so once, when they make the mapping or take it over from such a rule; a new
+ * value is for others.
  */
 void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms)
 {
-	bool ruled = READ_ONCE(m->ruled);
+	bool filtered = READ_ONCE(m->filtered);
 
-	if (terms->ruled && !ruled)
+	if (terms->ruled && !READ_ONCE(m->ruled))
 		WRITE_ONCE(m->ruled, true);
-	if ((terms->ruled || ruled || !READ_ONCE(m->decided)) &&
+	if ((terms->filtered || filtered || !READ_ONCE(m->decided)) &&
 	    READ_ONCE(m->filter) != terms->filter)
 		WRITE_ONCE(m->filter, terms->filter);
+	if (filtered != terms->filtered)
+		WRITE_ONCE(m->filtered, terms->filtered);
 	if (!READ_ONCE(m->decided))
 		WRITE_ONCE(m->decided, true);
 }

@@ -425,6 +425,7 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	struct fcn_mapping *from;
 	struct fcn_key key;
 
+	terms.filtered = false;
 	terms.filter = fcn_filter_before(fn, conf, to->key.family,
 					 to->key.proto, terms.ruled);
 	fcn_ct_key(conf, ct, &to->key.ext, &key);
@@ -539,8 +540,10 @@ static struct fcn_terms fcn_rule_terms(const struct fcn_conf *conf,
 	terms.ruled = true;
 	terms.random = range->flags & NF_NAT_RANGE_PROTO_RANDOM_ALL;
 	/* strangers open no ICMP queries */
-	if (policy->filtered && !fcn_is_icmp(nf_ct_protonum(ct)))
+	if (policy->filtered && !fcn_is_icmp(nf_ct_protonum(ct))) {
+		terms.filtered = true;
 		terms.filter = policy->filter;
+	}
 	if (range->flags & NF_NAT_RANGE_PROTO_SPECIFIED) {
 		terms.first = ntohs(range->min_proto.all);
 		terms.last = ntohs(range->max_proto.all);

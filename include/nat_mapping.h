@@ -54,7 +54,8 @@ struct fcn_key {
  * @named:	the external address is one that the rule names, so it belongs
  *		to no device
  * @routed:	... and none of the router's own
- * @filter:	who may come in from outside
+ * @filtered:	it is the rule that says ...
+ * @filter:	... who may come in from outside
  */
 struct fcn_terms {
 	int		ifindex;
@@ -64,6 +65,7 @@ struct fcn_terms {
 	bool		ruled;
 	bool		named;
 	bool		routed;
+	bool		filtered;
 	enum fcn_filter	filter;
 };
 
@@ -80,8 +82,9 @@ struct fcn_terms {
  * @fixed:	a static forward; only ever set, under the lock of the pool
  * @ruled:	a rule has chosen it; only ever set
  * @decided:	an outbound flow of it was decided; only ever set
+ * @filtered:	it was a rule that said what @filter is
  * @filter:	enum fcn_filter; see fcn_mapping_decide().  Written and read with
- *		WRITE_ONCE() and READ_ONCE(), like the three before
+ *		WRITE_ONCE() and READ_ONCE(), like the four before
  * @peers:	whom it has spoken to, if @filter wants to know; changed under
  *		the pool's lock, walked under RCU
  * @created:	seconds; fixed at creation
@@ -100,6 +103,7 @@ struct fcn_mapping {
 	bool			fixed;
 	bool			ruled;
 	bool			decided;
+	bool			filtered;
 	u8			filter;
 	struct hlist_head	peers;
 	u32			created;

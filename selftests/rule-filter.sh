@@ -70,6 +70,22 @@ filters udp "$X1" adf
 filters udp "$X2" eif
 filters tcp "$X1" eif
 must_knob filter_udp eif
+flush_state
+
+note "a new value of the knob is for what is made afterwards"
+((++port))
+endpoint x1 "$X1" udp $((port + 500)) $A:3000
+comes_in "before: a stranger" yes "$STRANGER" udp $((port + 2000)) "$(mapped x1)"
+stop x1
+must_knob filter_udp apdf
+endpoint x1 "$X1" udp $((port + 500)) $B:3000
+comes_in "afterwards, when the host has spoken to another: a stranger" yes "$STRANGER" udp $((port + 2100)) "$(mapped x1)"
+stop x1
+printf '%s\n' "-A POSTROUTING -o wan -j FULLCONENAT --filter apdf" "-A PREROUTING -i wan -j FULLCONENAT" | must_rules legacy
+endpoint x1 "$X1" udp $((port + 500)) $B:3001
+comes_in "but a rule that says apdf is obeyed: a stranger" no "$STRANGER" udp $((port + 2200)) "$(mapped x1)"
+stop x1
+must_knob filter_udp eif
 ipt legacy -F
 
 finish
