@@ -649,15 +649,14 @@ static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
 
 /*
  * On what terms is a flow adopted that has this external address?  The address
- * is a wan interface's; or the flow was masqueraded and there are rules, any of
- * which may be the one for it.
+ * is a wan interface's; or the router's, and there are rules, any of which may be
+ * the one for it.  What a rule has given an address of its own carries no device.
  */
 static bool fcn_sweep_terms(const struct fcn_sweep *sweep,
 			    const struct nf_conn *ct,
 			    const union nf_inet_addr *addr,
 			    struct fcn_terms *terms)
 {
-	const struct nf_conn_nat *nat = nfct_nat(ct);
 	const u8 family = nf_ct_l3num(ct);
 	struct net_device *dev;
 
@@ -669,8 +668,7 @@ static bool fcn_sweep_terms(const struct fcn_sweep *sweep,
 	terms->ruled = !fcn_net_names(sweep->fn, family, dev->name);
 	terms->filter = fcn_filter_before(sweep->fn, sweep->conf, family,
 					  nf_ct_protonum(ct), terms->ruled);
-	return !terms->ruled || (sweep->fn->rules[family] && nat &&
-				 nat->masq_index == dev->ifindex);
+	return !terms->ruled || sweep->fn->rules[family];
 }
 
 /* An end of a flow that was translated from @inside to @ext:@port. */

@@ -59,6 +59,26 @@ expect_not "a port that the router uses is not" state_of udp $H1:7777
 expect_is "the router's own service is reached as before" $Z:6999 "$(probe "$STRANGER" udp 6999 $W:7777)"
 stop own
 flush_state
+
+note "flows that a rule of before had given an address of its own"
+add_address "$R" wan $W2
+printf '%s\n' "-A POSTROUTING -o wan -j SNAT --to-source $(bare $W2)" \
+	"-A PREROUTING -i wan -p udp --dport 7300 -j DNAT --to-destination $H3:5555" | must_rules legacy
+probe "$X1" udp 7200 $A:3000 >/dev/null
+endpoint x3 "$X3" udp 5555
+probe "$STRANGER" udp 6998 $W2:7300 >/dev/null
+# what has no rule for less than ten seconds is being reloaded
+pause 11
+printf '%s\n' "-A POSTROUTING -o wan -j FULLCONENAT --to-source $(bare $W2)" "$pre" | must_rules legacy
+expect_other_endpoint "a port is not given to another host" $W2:7200 "$(probe "$X2" udp 7200 $B:3000)"
+expect_is "its endpoint goes on there" $W2:7200 "$(probe "$X1" udp 7200 $B:3000)"
+expect_other_endpoint "nor one that only a stranger's flow names" $W2:7300 "$(probe "$X2" udp 7300 $B:3000)"
+stop x3
+ipt legacy -F
+del_address "$R" wan $W2
+flush_state
+
+printf '%s\n' "$post" "$pre" | must_rules legacy
 must_knob max_mappings 3
 for proto in udp tcp icmp; do
 	seen=$(probe "$X1" $proto 7100 "$([[ $proto == icmp ]] && echo $A || echo $A:3000)")
