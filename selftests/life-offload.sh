@@ -20,19 +20,18 @@ flowtable() {
 				hook ingress priority filter
 				devices = { br0, wan }
 			}
-			counter slow { }
 			chain forward {
 				type filter hook forward priority filter; policy accept;
 				udp sport 3009 accept
 				udp dport 3009 accept
-				meta l4proto { tcp, udp } counter name slow flow add @fast
+				meta l4proto { tcp, udp } counter flow add @fast
 			}
 		}
 	END
 }
 
 slow_packets() {
-	on "$R" nft list counter inet bypass slow | sed -n 's/.*packets \([0-9]*\).*/\1/p'
+	on "$R" nft list chain inet bypass forward | sed -n 's/.*counter packets \([0-9]*\).*/\1/p'
 }
 
 offloaded() {
