@@ -21,6 +21,7 @@
 #include "nat_core.h"
 #include "nat_filter.h"
 #include "nat_guard.h"
+#include "nat_log.h"
 #include "nat_mapping.h"
 #include "nat_policy.h"
 #include "nat_proc.h"
@@ -522,6 +523,7 @@ static int __init fcn_init(void)
 	if (err)
 		return err;
 	fcn_conf_init();
+	fcn_log_init();
 	err = fcn_port_cache_init();
 	if (err)
 		return err;

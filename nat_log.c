@@ -4,7 +4,7 @@
  *
  * Tracepoints tell everything to whoever asks (perf, bpftrace, tracefs).  The
  * kernel's log has a line for each mapping if the owner wants that, and one a
- * second at most when a limit refuses.  Events have the numbers of RFC 8158,
+ * second for each limit that refuses.  Events have the numbers of RFC 8158,
  * section 4.2, so that a collector can be fed with the lines.
  */
 
@@ -14,6 +14,7 @@
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 
 #include "nat_conf.h"
 #include "nat_log.h"
@@ -23,6 +24,7 @@
 
 /* natEvent, IPFIX information element 230 */
 enum {
+	FCN_EVENT_ADDRESSES_EXHAUSTED	= 3,
 	FCN_EVENT_BIB_CREATE		= 8,
 	FCN_EVENT_BIB_DELETE		= 9,
 	FCN_EVENT_PORTS_EXHAUSTED	= 12,
@@ -131,6 +133,8 @@ void fcn_log_free(const struct fcn_net *fn, const struct fcn_mapping *m)
 static u32 fcn_limit_event(enum fcn_stat limit)
 {
 	switch (limit) {
+	case FCN_STAT_drop_no_address:
+		return FCN_EVENT_ADDRESSES_EXHAUSTED;
 	case FCN_STAT_drop_no_port:
 		return FCN_EVENT_PORTS_EXHAUSTED;
 	case FCN_STAT_drop_max_mappings:
@@ -138,26 +142,53 @@ static u32 fcn_limit_event(enum fcn_stat limit)
 	case FCN_STAT_drop_host_max_mappings:
 	case FCN_STAT_drop_host_max_rate:
 	case FCN_STAT_drop_mapping_max_sessions:
+	case FCN_STAT_peers_refused:
 		return FCN_EVENT_QUOTA_EXCEEDED;
 	default:
 		return 0;
 	}
 }
 
+/*
+ * One line a second for each limit: no flood of one hides another.  Whoever can
+ * make namespaces could have as many floods; all but the machine's first one
+ * share.
+ */
+static struct ratelimit_state fcn_limit_lines[2][FCN_STAT_COUNT];
+
+void __init fcn_log_init(void)
+{
+	struct ratelimit_state *lines = &fcn_limit_lines[0][0];
+	size_t i;
+
+	for (i = 0; i < 2 * FCN_STAT_COUNT; i++) {
+		ratelimit_state_init(&lines[i], HZ, 1);
+		/* or what was left out would be a line of its own */
+		ratelimit_set_flags(&lines[i], RATELIMIT_MSG_ON_RELEASE);
+	}
+}
+
 /**
- * fcn_log_refuse - a limit refuses a new flow
+ * fcn_log_refuse - a limit refuses something new
  * @fn:		namespace
  * @proto:	IPPROTO_*
- * @inside:	its inside endpoint
+ * @inside:	the inside endpoint that is concerned
  * @limit:	the counter of that limit
+ *
+ * In the log, by a tracepoint, and in the status file.
  */
-void fcn_log_refuse(const struct fcn_net *fn, u8 proto,
+void fcn_log_refuse(struct fcn_net *fn, u8 proto,
 		    const struct nf_conntrack_man *inside, enum fcn_stat limit)
 {
-	static DEFINE_RATELIMIT_STATE(once_a_second, HZ, 1);
+	struct sockaddr_in6 addr;
 
+	WRITE_ONCE(fn->refused_by, limit);
+	WRITE_ONCE(fn->refused, (u32)ktime_get_seconds());
 	trace_mapping_refuse(fn->net, proto, inside, fcn_stat_names[limit]);
-	if (__ratelimit(&once_a_second))
-		pr_warn("natEvent=%u %s: new flows are refused, see /proc/net/fullcone_nat/status\n",
-			fcn_limit_event(limit), fcn_stat_names[limit]);
+	if (!__ratelimit(&fcn_limit_lines[net_eq(fn->net, &init_net)][limit]))
+		return;
+	fcn_log_sockaddr(&addr, inside->l3num, &inside->u3, inside->u.all);
+	pr_warn("natEvent=%u %s: refused netns=%u proto=%s int=%pISpc, see /proc/net/fullcone_nat/status\n",
+		fcn_limit_event(limit), fcn_stat_names[limit],
+		fn->net->ns.inum, fcn_proto_name(proto), &addr);
 }

@@ -223,6 +223,21 @@ struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
 }
 
 /**
+ * fcn_mapping_inside - the inside endpoint of a mapping, as conntrack has it
+ * @m:		the mapping
+ */
+struct nf_conntrack_man fcn_mapping_inside(const struct fcn_mapping *m)
+{
+	struct nf_conntrack_man inside = {
+		.u3	= m->key.addr,
+		.u.all	= m->key.port,
+		.l3num	= m->key.family,
+	};
+
+	return inside;
+}
+
+/**
  * fcn_mapping_accepts - may a stranger open a session?
  * @m:		the mapping
  */

@@ -87,14 +87,12 @@ static void fcn_tell(const struct fcn_net *fn, const struct fcn_conf *conf,
 		fcn_tell4(fn, prohibited, skb);
 }
 
-/* Drops the packet of a flow that a limit refuses, and remembers which. */
+/* Drops the packet of a flow that a limit refuses, and tells which. */
 static unsigned int fcn_refuse(struct fcn_net *fn, u8 proto,
 			       const struct nf_conntrack_man *inside,
 			       enum fcn_stat limit)
 {
 	fcn_stat_inc(fn, limit);
-	WRITE_ONCE(fn->refused_by, limit);
-	WRITE_ONCE(fn->refused, (u32)ktime_get_seconds());
 	fcn_log_refuse(fn, proto, inside, limit);
 	return NF_DROP;
 }
@@ -258,6 +256,15 @@ static unsigned int fcn_refuse_opener(struct fcn_net *fn,
 			  &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src, limit);
 }
 
+/* There is no address that it could leave with; it may be back in a moment. */
+static unsigned int fcn_refuse_homeless(struct fcn_net *fn,
+					const struct nf_conn *ct)
+{
+	return fcn_refuse(fn, nf_ct_protonum(ct),
+			  &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src,
+			  FCN_STAT_drop_no_address);
+}
+
 /* The verdict on a flow whose translation has ended with @err. */
 static unsigned int fcn_conclude(struct fcn_net *fn, int err,
 				 enum fcn_stat done, enum fcn_stat conflict)
@@ -310,7 +317,7 @@ static unsigned int fcn_out_plain(struct fcn_net *fn,
 	union nf_inet_addr ext;
 
 	if (!fcn_addr_outside(fn, state->pf, skb, state->out, &ext))
-		return fcn_drop(fn, FCN_STAT_drop_no_address);
+		return fcn_refuse_homeless(fn, ct);
 	return fcn_out(fn, conf, wan, skb, ct, &ext, &terms);
 }
 
@@ -374,11 +381,7 @@ static unsigned int fcn_refuse_session(struct fcn_net *fn,
 				       const struct fcn_mapping *m,
 				       struct fcn_wan *wan)
 {
-	const struct nf_conntrack_man inside = {
-		.u3	= m->key.addr,
-		.u.all	= m->key.port,
-		.l3num	= m->key.family,
-	};
+	const struct nf_conntrack_man inside = fcn_mapping_inside(m);
 
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
@@ -590,7 +593,7 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 		terms.named = true;
 		terms.routed = !fcn_addr_is_local(fn->net, state->pf, &ext);
 	} else if (!fcn_addr_outside(fn, state->pf, skb, state->out, &ext)) {
-		return fcn_drop(fn, FCN_STAT_drop_no_address);
+		return fcn_refuse_homeless(fn, ct);
 	}
 	/* not another's rule */
 	wan = fcn_net_wan(fn, state->pf, terms.ifindex);

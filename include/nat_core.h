@@ -90,7 +90,7 @@ struct fcn_stats {
  * @table:	the mappings, with locks of its own
  * @events:	work: an address or a device may have come or gone
  * @linger:	work: after the last rule
- * @refused:	when a new flow was last refused for a limit, seconds;
+ * @refused:	when a limit last refused something, seconds;
  *		READ_ONCE() and WRITE_ONCE()
  * @refused_by:	the counter of that limit, enum fcn_stat
  * @stats:	counters

@@ -9,6 +9,7 @@
 #include <linux/netfilter.h>
 #include <linux/rhashtable-types.h>
 #include <linux/types.h>
+#include <net/netfilter/nf_conntrack_tuple.h>
 
 #include "nat_filter.h"
 #include "nat_host.h"
@@ -151,6 +152,7 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		      __be16 port, const struct fcn_terms *terms, bool closed);
 
+struct nf_conntrack_man fcn_mapping_inside(const struct fcn_mapping *m);
 bool fcn_mapping_accepts(const struct fcn_mapping *m);
 void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms);
 void fcn_mapping_push(struct fcn_mapping *m, u32 deadline);

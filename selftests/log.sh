@@ -3,7 +3,7 @@
 #
 # What is told of mappings. The kernel's log has a line for each that is made and for each
 # that has gone, with the numbers of RFC 8158, if the owner wants it; and one a second at
-# most when a limit refuses. Tracepoints tell of everything.
+# most for each limit that refuses. Tracepoints tell of everything.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -75,16 +75,33 @@ listen
 before=$(stat_of drop_no_port)
 seconds=$SECONDS
 pktgen_ports $LAN.3 20000 1000 >/dev/null
-lines=$(said "natEvent=12 drop_no_port: ")
+lines=$(said "natEvent=12 drop_no_port: refused netns=$inum proto=udp int=$LAN.3:[0-9]+,")
 expect_is "1,000 refusals are counted" 1000 $(($(stat_of drop_no_port) - before))
 expect "the log has one line a second at most ($lines)" \
 	test "$lines" -ge 1 -a "$lines" -le $((SECONDS - seconds + 1))
+expect_is "nor does the kernel tell how many it left out" 0 \
+	"$(dmesg | tail -n +$(($(wc -l <"$TMP/before") + 1)) | grep -c suppressed)"
 expect_is "a tracepoint tells of each" 1000 "$(traced "mapping_refuse: netns=$inum proto=udp int=$LAN.3:[0-9]+ limit=drop_no_port\$")"
+
+note "one limit does not hide another"
+must_knob host_max_mappings 1
+must_knob ports 4001
+probe "$X1" udp 4001 $A:3000 >/dev/null
+tries=0
+# maybe in a second in which one of them has its line
+both() {
+	listen
+	pktgen_ports "$H2" 22000 10 >/dev/null
+	pktgen_ports "$H1" $((23000 + ++tries * 10)) 10 >/dev/null
+	(($(said "natEvent=12 drop_no_port: ") && $(said "natEvent=13 drop_host_max_mappings: ")))
+}
+expect "no free port, and one too many for a host, both are told" wait_for 30 both
+must_knob host_max_mappings 0
 
 # told LIMIT COMMAND...: it refuses something; maybe in a second that has its line
 told() {
 	"${@:2}" >/dev/null
-	(($(said "natEvent=13 $1: ")))
+	(($(said "natEvent=${event:-13} $1: ")))
 }
 
 must_knob ports 1024-65535
@@ -103,5 +120,13 @@ listen
 expect "mapping_max_sessions, too" wait_for 30 told drop_mapping_max_sessions pktgen_knock $Z 4000 20000 10
 expect_match "with the inside endpoint, not the stranger's" "mapping_refuse: netns=$inum proto=udp int=$LAN\..* limit=drop_mapping_max_sessions" \
 	"$(cat $tracing/trace)"
+must_knob mapping_max_sessions 0
+
+del_address "$R" wan $W
+# with its last address an interface loses its routes
+ip -n "$R" route add $A dev wan
+listen
+event=3
+expect "and a lack of addresses" wait_for 30 told drop_no_address pktgen_ports $LAN.3 32000 10
 
 finish
