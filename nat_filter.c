@@ -24,6 +24,7 @@
 #include "nat_conf.h"
 #include "nat_core.h"
 #include "nat_filter.h"
+#include "nat_log.h"
 #include "nat_mapping.h"
 
 /**
@@ -57,6 +58,9 @@ struct fcn_peer {
 	u32			deadline;
 	struct rcu_head		rcu;
 };
+
+/* A mapping that has so great a part of the room leaves half of it to others. */
+#define FCN_PEER_SHARE	64
 
 static struct kmem_cache *fcn_peer_cache __read_mostly;
 
@@ -132,6 +136,7 @@ static void fcn_peer_unlink(struct fcn_mapping *m, struct fcn_peer *peer)
 	rhashtable_remove_fast(&fcn_peers(m)->table, &peer->node,
 			       fcn_peer_params);
 	hlist_del_rcu(&peer->list);
+	m->peer_count--;
 	call_rcu(&peer->rcu, fcn_peer_free_rcu);
 }
 
@@ -145,6 +150,8 @@ static int fcn_peer_create(struct fcn_mapping *m,
 	int err;
 
 	lockdep_assert_held(&m->pool->lock);
+	if (m->peer_count >= max / FCN_PEER_SHARE)
+		max /= 2;
 	if (atomic_inc_return(&peers->count) > max) {
 		err = -EDQUOT;
 		goto uncount;
@@ -162,6 +169,7 @@ static int fcn_peer_create(struct fcn_mapping *m,
 	if (err)
 		goto free;
 	hlist_add_head_rcu(&peer->list, &m->peers);
+	m->peer_count++;
 	return 0;
 
 free:
@@ -214,15 +222,16 @@ enum fcn_filter fcn_filter_before(const struct fcn_net *fn,
  * @port:	likewise; 0 if the protocol has no ports
  * @deadline:	seconds; how long the packet at hand keeps the mapping
  *
- * Under rcu_read_lock().  There are at most max_mappings peers in a namespace.
- * One that can't be noted is counted; its answers come in all the same, as long
- * as conntrack has the session.
+ * Under rcu_read_lock().  There are at most max_mappings peers in a namespace,
+ * and one endpoint can't have them all.  One that can't be noted is told; its
+ * answers come in all the same, as long as conntrack has the session.
  */
 void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 		     struct fcn_mapping *m, const union nf_inet_addr *addr,
 		     __be16 port, u32 deadline)
 {
 	enum fcn_filter filter = fcn_filter(m);
+	struct nf_conntrack_man inside;
 	struct fcn_peer_key key;
 	int err = 0;
 
@@ -233,8 +242,11 @@ void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (m->life.state < FCN_DYING && !fcn_peer_push(m, &key, deadline))
 		err = fcn_peer_create(m, &key, deadline, conf->max_mappings);
 	spin_unlock_bh(&m->pool->lock);
-	if (err)
-		fcn_stat_inc(fn, FCN_STAT_peers_refused);
+	if (likely(!err))
+		return;
+	fcn_stat_inc(fn, FCN_STAT_peers_refused);
+	inside = fcn_mapping_inside(m);
+	fcn_log_refuse(fn, m->key.proto, &inside, FCN_STAT_peers_refused);
 }
 
 /**

@@ -388,6 +388,7 @@ static int fcn_stats_show(struct seq_file *seq, void *v)
 
 	seq_printf(seq, "mappings %d\n", atomic_read(&fn->table.count));
 	seq_printf(seq, "mappings_held_down %u\n", READ_ONCE(fn->clock.held));
+	seq_printf(seq, "peers %d\n", atomic_read(&fn->table.peers.count));
 	for (i = 0; i < FCN_STAT_COUNT; i++)
 		seq_printf(seq, "%s %llu\n", fcn_stat_names[i],
 			   fcn_stat_read(fn, i));

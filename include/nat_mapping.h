@@ -88,6 +88,7 @@ struct fcn_terms {
  *		WRITE_ONCE() and READ_ONCE(), like the four before
  * @peers:	whom it has spoken to, if @filter wants to know; changed under
  *		the pool's lock, walked under RCU
+ * @peer_count:	how many those are; under the pool's lock
  * @created:	seconds; fixed at creation
  * @life:	see there for who writes what
  * @rcu:	for the end
@@ -107,6 +108,7 @@ struct fcn_mapping {
 	bool			filtered;
 	u8			filter;
 	struct hlist_head	peers;
+	u32			peer_count;
 	u32			created;
 
 	struct fcn_life		life;
