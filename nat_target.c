@@ -157,7 +157,16 @@ static int fcn_target_check(const struct xt_tgchk_param *par,
 				    ntohs(range->max_proto.all));
 		return -EINVAL;
 	}
-	return fcn_rule_get(par->net, par->family);
+	if (range->flags & NF_NAT_RANGE_PROTO_SPECIFIED &&
+	    !range->max_proto.all) {
+		pr_info_ratelimited("--to-ports 0: nobody can have that port\n");
+		return -EINVAL;
+	}
+	err = fcn_rule_get(par->net, par->family);
+	if (err)
+		pr_info_ratelimited("no NAT for IPv%u here: error %d\n",
+				    par->family == NFPROTO_IPV6 ? 6 : 4, err);
+	return err;
 }
 
 static int fcn_target_check_v0(const struct xt_tgchk_param *par)

@@ -11,8 +11,8 @@
  *	-A POSTROUTING -o wan -j FULLCONENAT --to-source 203.0.113.1 --persistent
  *				--to-ports 40000-60000 --random-fully
  * WRONG makes of the second what a plugin would not: "ports" and "addresses" in a
- * reversed range, an "address" that no host has, "flags" that mean nothing, two
- * "ranges".
+ * reversed range, no "port", an "address" that no host has, "flags" that mean
+ * nothing, two "ranges".
  *
  * Else it hands over rules whose target data is rubbish.  It replaces that table
  * COUNT times by one with a FULLCONENAT rule in PREROUTING and one in
@@ -130,6 +130,8 @@ static void add_old(int hook, const char *wrong)
 		range->max.all = htons(60000);
 		if (!strcmp(wrong, "ports"))
 			range->max.all = htons(39999);
+		else if (!strcmp(wrong, "port"))
+			range->min.all = range->max.all = 0;
 		else if (!strcmp(wrong, "addresses"))
 			range->max_ip = htonl(0xcb007100);
 		else if (!strcmp(wrong, "address"))
