@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The four types of RFC 3489, by name: the knobs make each of them, and STUN clients
-# of both generations recognise it, for a second host with the same local port, too.
+# The four types of RFC 3489, by name: the knobs make each of them, and rules the cones,
+# and STUN clients of both generations recognise it, for a second host with the same
+# local port, too.
 #
 # families: 4 6
 
@@ -43,6 +44,23 @@ done <<-END
 	restricted cone|eim|adf|Endpoint Independent Mapping|Address Dependent Filtering|^Independent Mapping, Address Dependent Filter
 	port-restricted cone|eim|apdf|Endpoint Independent Mapping|Address and Port Dependent Filtering|^Independent Mapping, Port Dependent Filter
 	symmetric|apdm|apdf|Address and Port Dependent Mapping|Address and Port Dependent Filtering|^Dependent Mapping
+END
+
+must_knob mapping eim
+must_knob filter_udp eif
+fullcone_off
+need_target
+while IFS='|' read -r type filter is_filtering classic; do
+	must_rules nft <<-RULES
+		-A POSTROUTING -o wan -j FULLCONENAT --filter $filter
+		-A PREROUTING -i wan -j FULLCONENAT
+	RULES
+	flush_state
+	recognised "$type by a rule" "Endpoint Independent Mapping" "$is_filtering" "$classic"
+done <<-END
+	full cone|eif|Endpoint Independent Filtering|^Independent Mapping, Independent Filter
+	restricted cone|adf|Address Dependent Filtering|^Independent Mapping, Address Dependent Filter
+	port-restricted cone|apdf|Address and Port Dependent Filtering|^Independent Mapping, Port Dependent Filter
 END
 
 finish

@@ -44,6 +44,37 @@ no_mapping() {
 	! state_of "$@"
 }
 
+# The knobs' limits hold for rules, too, and who is refused is told.
+limits() {
+	local unreach=3/1
+
+	[[ $FULLCONE_FAMILY == 4 ]] || unreach=1/3
+	must_rules legacy <<-END
+		-A POSTROUTING -o wan -p udp -j FULLCONENAT --to-ports 4000
+		-A POSTROUTING -o wan -p tcp -j FULLCONENAT
+		-A PREROUTING -i wan -j FULLCONENAT
+	END
+	must_knob reject host-unreach
+	expect_is "X1 has the only port of a rule" $W:4000 "$(probe "$X1" udp 4000 $A:3000)"
+	expect_is "X2 is told that there is none" "icmp $unreach" "$(probe "$X2" udp 4000 $A:3999)"
+	must_knob reject drop
+	must_knob host_max_mappings 2
+	probe "$X1" tcp 4100 $A:3000 >/dev/null
+	probe "$X1" tcp 4101 $A:3000 >/dev/null
+	expect_is "X1 has two connections' endpoints, and no third" none "$(PROBE_TIMEOUT=2 probe "$X1" tcp 4102 $A:3000)"
+	expect_is "X2 has one" $W:4102 "$(probe "$X2" tcp 4102 $A:3000)"
+	must_knob host_max_mappings 0
+	must_knob mapping_max_sessions 1
+	endpoint x1 "$X1" udp 4000
+	expect_is "one stranger comes in" $Z:4200 "$(probe "$STRANGER" udp 4200 $W:4000)"
+	expect_is "another does not" none "$(PROBE_TIMEOUT=2 probe "$STRANGER" udp 4201 $W:4000)"
+	must_knob mapping_max_sessions 0
+	stop x1
+	ipt legacy -F
+	flush_state
+}
+
+limits
 for variant in legacy nft; do
 	note "$iptables-$variant: --to-ports"
 	must_rules $variant <<-END
