@@ -49,6 +49,26 @@ exempt_mark() {
 		"^$W:" "$(probe "$X2" udp 5002 $A:3000)"
 }
 
+# The same by where a packet goes (RFC 6888, REQ-6): all else of the endpoint is as ever.
+exempt_destination() {
+	must_knob exempt_mark 0x10/0xf0
+	on "$R" nft -f - <<-END
+		table $nft_family marks {
+			chain prerouting {
+				type filter hook prerouting priority mangle; policy accept;
+				$nft_family daddr $(bare "$A") udp dport 3001 meta mark set 0x15
+			}
+		}
+	END
+	probe "$X2" udp 5300 $A:3000 >/dev/null
+	e=$(probe "$X1" udp 5300 $B:3000)
+	expect_other_endpoint "exempt destination: X1 has an endpoint" "$W:5300" "$e"
+	PROBE_TIMEOUT=2 probe "$X1" udp 5300 $A:3001 >/dev/null
+	expect_logged "exempt destination: there X1 is seen with its own source" wire "^udp $H1:5300 > $A:3001 "
+	expect_is "exempt destination: elsewhere with its endpoint" "$e" "$(probe "$X1" udp 5300 $A:3000 $B:3000 $Z:3000 | sort -u)"
+	on "$R" nft delete table "$nft_family" marks
+}
+
 other_protocols() {
 	# Kernels that compute the checksum as if it were UDP's take UDP-Lite
 	# for invalid.
@@ -56,13 +76,18 @@ other_protocols() {
 	seg "$X1" udplite $H1:5000 $A:3000
 	seg "$X1" 47 $H1 $A 0000080045000014
 	seg "$X1" 253 $H1 $A 0102030405060708
+	# DCCP: a request of port 5001 to 5002; SCTP: INIT
+	seg "$X1" 33 $H1 $A 1389138a05000000010000000000000100000000
+	seg "$X1" 132 $H1 $A 1389138a0000000000000000010000140000000100010000000100010000000a
 	expect_logged "UDP-Lite leaves with the router's address" \
 		wire "^136 $W > $A "
 	expect_logged "GRE leaves with the router's address" wire "^47 $W > $A "
 	expect_logged "an unknown protocol leaves with the router's address" \
 		wire "^253 $W > $A "
+	expect_logged "SCTP leaves with the router's address" wire "^132 $W > $A "
+	expect_logged "DCCP leaves with the router's address" wire "^33 $W > $A "
 	expect_unlogged "none of them with the inside one" \
-		wire "^(136|47|253) $inside_re"
+		wire "^(136|47|253|132|33) $inside_re"
 	[[ -n $FULLCONE_STANDIN ]] ||
 		expect_not "none of them has a mapping" \
 			on "$R" grep -vE '^proto=(udp|tcp|icmp) ' /proc/net/fullcone_nat/mappings
@@ -93,6 +118,7 @@ inside() {
 }
 
 exempt_mark
+[[ $FULLCONE_STANDIN ]] || exempt_destination
 other_protocols
 if [[ -z $FULLCONE_STANDIN ]]; then
 	protocols

@@ -17,15 +17,12 @@ done
 reflectors
 start helped "$SRV" "$HERE/reflect" $A:5060 $A:21 $A:69
 
-# untouched PROTO PORT TEXT: what X1 says to that port of A arrives so
-untouched() {
-	on "$X1" "$HERE/probe" -t 10 -p "$3" "$1" $LAN.2:5000 $A:"$2" >/dev/null
-	expect_logged "$1 port $2: \"$3\" arrives to the letter" helped "^$1 .* > $A:$2 ${3//[.:@,]/.}\$"
-}
-
 # X2 has the port, so that X1's is another one outside
 probe "$X2" udp 5000 $A:3000 >/dev/null
-untouched udp 5060 "INVITE sip:x@$A SIP/2.0 Via: SIP/2.0/UDP $LAN.2:5000"
+# as a helper would read it, line by line
+on "$X1" "$HERE/probe" -t 10 -p $'INVITE sip:x@'"$A"$' SIP/2.0\r\nVia: SIP/2.0/UDP '"$H1"$':5000\r\n\r\n' \
+	udp $H1:5000 $A:5060 >/dev/null
+expect_logged "udp port 5060: the address in a SIP header arrives to the letter" helped "^Via: SIP/2.0/UDP ${H1//./\\.}:5000"
 # a connection's first words are probe's own; the reflector tells what it hears
 # shellcheck disable=SC2016 # for the bash inside
 on "$X1" bash -c 'exec 3<>"/dev/tcp/$1/21" && printf "PORT 192,168,1,2,19,136" >&3 && read -rt 10 -n 1 -u 3' bash $A

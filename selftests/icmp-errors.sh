@@ -104,13 +104,27 @@ about_outbound_flows() {
 	expect_inside "IPv4 options in what is quoted are no obstacle" "$Z" 3/9 udp "$H1:5000" "$A:3000"
 }
 
-# What is out of use the firewall drops (RFC 5508, REQ-10c)
-source_quench() {
+# What is out of use the ready firewall drops (RFC 5508, REQ-10c), in both of its forms.
+out_of_use() {
 	[[ $FULLCONE_FAMILY == 4 ]] || return 0
+	source_quench
+	on "$R" nft delete table inet fullcone
+	firewall iptables
+	watch inside "$X1" eth0
+	source_quench
+	on "$R" iptables -F
+	on "$R" iptables -P FORWARD ACCEPT
+	firewall nft
+}
+
+source_quench() {
+	# an information request
+	seg "$X1" 1 "$H1" "$A" 0f00f0fd00010001
 	error "$SRV" "$A" "$W" 4/0 udp "$udp" "$A:3000"
-	error "$SRV" "$B" "$W" 12/1 udp "$udp" "$A:3000" full
-	wait_for 30 logged_times inside "^icmp $B > $H1 12/1 \\(udp " 2
+	error "$SRV" "$A" "$W" 12/0 udp "$udp" "$A:3000" full
+	expect_logged "what is still in use comes through" inside "^icmp $A > $H1 12/0 "
 	expect_unlogged "a source quench does not come through" inside "^icmp $A > $H1 4/0"
+	expect_unlogged "nor does an information request" wan "^icmp .* > $A 15/0"
 }
 
 about_nothing() {
@@ -118,7 +132,7 @@ about_nothing() {
 	error "$SRV" "$Z" "$W" "$unreachable" udp "$udp" "$A:3333"
 	error "$SRV" "$A" "$W" "$unreachable" udp "$udp" "$A:3000" badsum
 	error "$SRV" "$B" "$W" "$exceeded" udp "$udp" "$A:3000"
-	wait_for 30 logged_times inside "^icmp $B > $H1 $exceeded \\(udp " 2
+	wait_for 30 logged inside "^icmp $B > $H1 $exceeded \\(udp "
 	expect_unlogged "outside: an error about no flow reaches nobody" inside "udp .* > $A:3333|udp .*:5999 > "
 	expect_unlogged "outside: nor does one with a wrong checksum" inside "^icmp $A > "
 	expect_unlogged "nothing that arrived has a wrong checksum" inside badsum
@@ -135,6 +149,11 @@ about_inbound_flows() {
 	error "$X1" "$H1" "$Z" "$unreachable" udp "$Z:7000" "$H1:5000"
 	expect_logged "X1's error reaches the stranger, translated" stranger \
 		"^icmp $W > $Z $unreachable \\(udp $Z:7000 > $udp\\)\$"
+	seg "$STRANGER" tcp "$Z:7001" "$tcp" S 9
+	expect_logged "a stranger's SYN reaches X1" inside "^tcp $Z:7001 > $H1:5000 S seq=9 "
+	error "$X1" "$H1" "$Z" "$unreachable" tcp "$Z:7001" "$H1:5000" full
+	expect_logged "X1's error about it reaches him, translated" stranger \
+		"^icmp $W > $Z $unreachable \\(tcp $Z:7001 > $tcp\\)\$"
 	# a router inside that could not deliver it: its own address is as private as X1's
 	error "$X3" "$H3" "$Z" "$exceeded" udp "$Z:7000" "$H1:5000" full
 	expect_logged "that of an inside router comes from the router, too" stranger \
@@ -151,6 +170,11 @@ between_inside_hosts() {
 	error "$X1" "$H1" "$W" "$exceeded" udp "$e2" "$H1:5000"
 	expect_logged "X1's error reaches X2: from the endpoint, about what X2 sent" x2 \
 		"^icmp $W > $H2 $exceeded \\(udp $H2:5000 > $udp\\)\$"
+	seg "$X1" udp "$H1:5000" "$e2" reply
+	expect_logged "X1's answer reaches X2" x2 "^udp $udp > $H2:5000 .*reply"
+	error "$X2" "$H2" "$W" "$unreachable" udp "$udp" "$H2:5000"
+	expect_logged "X2's error about that reaches X1" inside \
+		"^icmp $W > $H1 $unreachable \\(udp $H1:5000 > $e2\\)\$"
 }
 
 # What the router itself has to say about a packet that goes no further
@@ -179,7 +203,9 @@ nothing_ends() {
 
 endpoints
 about_outbound_flows
-source_quench
+expect_unlogged "nothing that arrived has a wrong checksum" inside badsum
+out_of_use
+watch inside "$X1" eth0
 about_nothing
 about_inbound_flows
 between_inside_hosts

@@ -16,10 +16,16 @@ need_module
 life_network
 
 if [[ $FULLCONE_FAMILY == 6 ]]; then
-	request=128/0 other="[fd00::5]"
+	request=128/0 other="[fd00::5]" codes=(1/1 1/3 1/4)
 else
-	request=8/0 other=$LAN.5
+	request=8/0 other=$LAN.5 codes=(3/1 3/2 3/3)
 fi
+
+# error CODE: a router on the way has something to say of X1's query
+error() {
+	on "$SRV" "$HERE/seg" error "$B" "$W" "$1" icmp "$W:77" "$A:0" || bail_out "can't send an error"
+	expect_logged "X1's query: an error $1 arrives" inside "^icmp $B > $H1 $1 \\(icmp $H1:77 > $A:0\\)\$"
+}
 
 # query NS ID: sends one to A, who does not answer; $id is the id it has outside, empty if it did not leave
 query() {
@@ -42,15 +48,25 @@ expect_is "X1's id is kept" 77 "$id"
 query "$X2" 77
 second=$id
 expect_other "X2's same id becomes another" 77 "$second"
+# errors neither end the query (RFC 5508, REQ-6) nor, as the rest shows, keep it
+at 10
+error "${codes[0]}"
+at 12
+seg "$SRV" answer "$A:77" "$W"
+expect_logged "X1's query: after that the answer arrives" inside "^icmp $A > $H1 [0-9/]+ id=77 "
 at 20
 query "$X2" 77
 expect_is "X2 shows the same after 20 s" "$second" "$id"
+error "${codes[1]}"
+at 28
+error "${codes[2]}"
 
 at 57
 expect_state "X1: the mapping is active after 57 s" active icmp $H1:77
-at 72
-expect_state "X1: the id is held down after 72 s" holddown icmp $H1:77
-expect_state "X2, who asked again, still has its mapping after 72 s" active icmp $H2:77
+at 76
+expect_state "X2, who asked again, still has its mapping after 76 s" active icmp $H2:77
+at 84
+expect_state "X1: 72 s after the answer the id is held down" holddown icmp $H1:77
 at 92
 expect_state "X2: its id is held down 72 s after its last query" holddown icmp $H2:77
 query "$X2" 77
@@ -61,8 +77,8 @@ add_address "$X3" eth0 "$other"
 query "$X3" "$other:77"
 expect_other "nobody else gets X1's id after 170 s" 77 "$id"
 expect_state "X1: the id is held down until the end" holddown icmp $H1:77
-at 195
-expect_state "X1: after 195 s nothing is left" none icmp $H1:77
+at 207
+expect_state "X1: after 207 s nothing is left" none icmp $H1:77
 query "$X3" 77
 expect_is "X3 gets it" 77 "$id"
 

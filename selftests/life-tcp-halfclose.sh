@@ -46,43 +46,59 @@ half_closed() {
 		says $port A
 	done
 
-	at 7000
-	what="half-closed by X1, data after 7000 s"
+	at 7430
+	what="half-closed by X1, data after 7430 s"
 	expect_open "$what: a stranger arrives before" tcp $W:5000
 	hears 5000 PA 100
 	says 5000 A
 	hears 5000 FA
 	says 5000 A
-	what="half-closed by X1, FIN after 7000 s"
+	what="half-closed by X1, FIN after 7430 s"
 	hears 5001 FA
 	says 5001 A
-	what="half-closed by the peer, data after 7000 s"
+	what="half-closed by the peer, data after 7430 s"
 	says 5002 PA 100
 	hears 5002 A
 	says 5002 FA
 	hears 5002 A
-	what="half-closed by the peer, FIN after 7000 s"
+	what="half-closed by the peer, FIN after 7430 s"
 	says 5003 FA
 	hears 5003 A
 }
 
-# Everything has passed the router and the last ACK is lost beyond: the peer, which does not know, repeats its FIN.
+# Everything has passed the router and the last ACK is lost beyond: the peer, which does not know, repeats its FIN. By itself
+# conntrack forgets the connection after 120 s (TIME_WAIT), or 30 s (LAST_ACK).
+# 5010	the FIN is repeated after 100 and 200 s
+# 5011	after 200 s only
+# 5012	after 200 s, and the first ACK was not seen either
 last_ack_lost() {
-	local t
+	local t port
 
 	what="last ACK lost"
-	connect 5010 $A:3000
+	for port in 5010 5011 5012; do
+		connect $port $A:3000
+	done
 	zero
-	says 5010 FA
-	hears 5010 A
-	hears 5010 FA
-	says 5010 A
+	for port in 5010 5011; do
+		says $port FA
+		hears $port A
+		hears $port FA
+		says $port A
+	done
+	says 5012 FA
+	hears 5012 FA
 	for t in 100 200; do
 		at $t
 		what="last ACK lost, FIN repeated after $t s"
 		fin_again hears 5010
 		says 5010 A
 	done
+	what="last ACK lost, FIN first repeated after 200 s"
+	fin_again hears 5011
+	says 5011 A
+	what="both FINs unacknowledged, one repeated after 200 s"
+	fin_again hears 5012
+	says 5012 A
 }
 
 # With conntrack a repeated FIN counts as that of the other side: it believes the connection closed.

@@ -74,9 +74,53 @@ spoofed() {
 	exchange 5020
 }
 
+# T7 and its like: the entry that translates a late reset is kept; who goes on after one is established again; what is no
+# reset of the connection shortens nothing.
+# 5030	X1 closes, and the peer resets an hour later
+# 5031	X1 resets, the peer resets after 200 s
+# 5032	the peer resets, but both go on after 60 s
+# 5033	only spoofed resets, then silence for ten minutes
+late() {
+	local port
+
+	for port in 5030 5031 5032 5033; do
+		what="X1:$port"
+		connect $port $A:3000
+	done
+	zero
+	what="X1 closes"
+	says 5030 FA
+	hears 5030 A
+	what="X1 resets"
+	says 5031 R
+	what="the peer resets"
+	hears 5032 R
+	seg "$SRV" tcp $A:3000 $W:5033 R $((pseq[5033] + 1000000000))
+	seg "$SRV" tcp $A:3000 $W:5033 R $((pseq[5033] + 1000))
+	at 60
+	what="the peer resets, but both go on after 60 s"
+	exchange 5032
+	expect_unlogged "a reset far from the window does not arrive" inside \
+		"^tcp $A:3000 > $H1:5033 R seq=$((pseq[5033] + 1000000000)) "
+	at 200
+	what="X1 resets, the peer does after 200 s"
+	hears 5031 R
+	at 600
+	what="traffic after a reset, then silence until 600 s"
+	expect_open "$what: a stranger arrives" tcp $W:5032
+	exchange 5032
+	what="spoofed resets, then silence until 600 s"
+	expect_open "$what: a stranger arrives" tcp $W:5033
+	exchange 5033
+	at 3600
+	what="X1 closes, the peer resets after an hour"
+	hears 5030 R
+}
+
 lost_reset
 reset
 spoofed
+late
 expect_no_leak "all the time"
 
 finish

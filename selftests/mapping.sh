@@ -88,11 +88,48 @@ no_overloading() {
 		"$(printf '%s\n' "$a" "$b" "$z" | grep -F "$W:" | sort -u | wc -l)"
 }
 
+# One endpoint's mappings in different protocols have nothing to do with each other
+# (RFC 7857, section 5).
+protocols_apart() {
+	local port=$1
+
+	expect_is "X1 has UDP port $port" "$W:$port" "$(probe "$X1" udp "$port" $A:3000)"
+	expect_is "TCP port $port is still there for X2" "$W:$port" "$(probe "$X2" tcp "$port" $A:3000)"
+	expect_is "and that query id for X3" "$W:$port" "$(probe "$X3" icmp "$port" $A)"
+	expect_other_endpoint "X1's TCP has another" "$W:$port" "$(probe "$X1" tcp "$port" $A:3000)"
+	[[ $FULLCONE_STANDIN ]] || on "$R" sh -c "echo 'del tcp $H1:$port' >/proc/net/fullcone_nat/mappings"
+	expect_is "when that has ended, X1's UDP is as before" "$W:$port" "$(probe "$X1" udp "$port" $B:3000)"
+}
+
+# With nearly all ports in use it is the same NAT (RFC 4787, REQ-11), and with all in
+# use none at all.
+nearly_full() {
+	local proto=$1 n ns seen
+
+	[[ -z $FULLCONE_STANDIN ]] || return 0
+	must_knob ports 4500-4519
+	for ((n = 0; n < 18; n++)); do
+		probe "$X3" "$proto" $((6000 + n)) $A:3000
+	done >/dev/null
+	to "$proto" A B Bq Z
+	for ns in "$X1" "$X2"; do
+		seen=$(probe "$ns" "$proto" 7000 "${dst[@]}" | sort -u)
+		expect_match "$proto, nearly all ports in use: ${ADDR["$ns"]} shows one endpoint" "^$W:45[01][0-9]\$" "$seen"
+	done
+	seen=$(PROBE_TIMEOUT=2 probe "$X3" "$proto" 7000 "${dst[@]}" | sort -u)
+	expect_is "$proto, all ports in use: there is none" none "$seen"
+	must_knob ports 1024-65535
+}
+
 port=4000
 for proto in udp tcp icmp; do
 	conflict_order $proto $((port++))
 	strict_5780 $proto $((port++))
 	no_overloading $proto $((port++))
 done
+protocols_apart $((port++))
+knob reject drop
+nearly_full udp
+nearly_full tcp
 
 finish

@@ -77,5 +77,6 @@ rate_limited() {
 expect_is "X1's endpoint has suffered nothing" $W:4000 "$(probe "$X1" udp 5000 $A:3000)"
 expect_logged "the watcher outside sees it" outside "^udp $W:4000 > $A:3000 "
 expect_unlogged "nothing that was refused has left" outside " > $A:3999 "
+expect_unlogged "nothing at all has left with an inside address" outside "^[a-z0-9]+ $inside_re"
 
 finish

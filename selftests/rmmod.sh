@@ -37,6 +37,10 @@ conflict() {
 	e=$(ext_of udp "$LAN.2:$1")
 	expect_other_endpoint "$what: X1, with the same, has another" "$W:$1" "$e"
 	connect $(($1 + 1)) $A:3000
+	connect $(($1 + 3)) $A:3000
+	says $(($1 + 3)) FA
+	hears $(($1 + 3)) FA
+	says $(($1 + 3)) A
 }
 
 adopted() {
@@ -52,6 +56,10 @@ adopted() {
 	udp_out "$X3" "$LAN.4:${e#*:}" $A:3000
 	wait_for 30 logged outside "^udp [0-9.:]+$sent"
 	expect_other_endpoint "$what: X3 does not get X1's port" "$e" "$(ext_of udp "$LAN.4:${e#*:}")"
+	seg "$X3" tcp "$LAN.4:$((port + 3))" $A:3000 S 1
+	wait_for 30 logged outside "^tcp [0-9.:]+ > $A:3000 S seq=1 "
+	expect_other_endpoint "$what: nor that of a connection just closed" "$W:$((port + 3))" \
+		"$(ext_of tcp "$LAN.4:$((port + 3))")"
 }
 
 # Without a mapping of its own the next flow would get the rule's.

@@ -18,7 +18,7 @@ firewall nft
 no_resets "$X1"
 no_resets "$STRANGER"
 watch inside "$X1" eth0 tcp dst=$H1
-watch outside "$STRANGER" eth0 tcp dst=$Z
+watch outside "$STRANGER" eth0 dst=$Z
 
 # outward PORT Q FLAGS SEQ ACK LEN, inward the same: a segment between X1:PORT
 # and Z:Q, which is seen at the other end
@@ -50,6 +50,7 @@ rest() {
 	expect "$what: the connection counts as established" \
 		wait_for 10 established "$1" "$2"
 	expect_unlogged "$what: nobody reset it" outside "^tcp $W:$1 > .* R"
+	expect_unlogged "$what: nor was he told anything" outside "^icmp .* \\(tcp "
 	expect_unlogged "$what: nobody reset it on the inside" \
 		inside "^tcp $Z:.* > $H1:$1 R"
 }
@@ -70,6 +71,8 @@ rest 5001 6001
 
 what="inbound before there is a mapping"
 seg "$STRANGER" tcp $Z:6002 $W:5002 S 5000
+# the router holds it for this long before it may say anything (RFC 5382, REQ-4)
+pause 2
 outward 5002 6002 S 1000
 inward 5002 6002 S 5000
 rest 5002 6002
