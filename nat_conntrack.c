@@ -243,38 +243,22 @@ int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 }
 
 /**
- * fcn_ct_map_hairpin - translate a session between two inside hosts
+ * fcn_ct_divert - translate the destination of a session between inside hosts
  * @fn:		namespace
- * @ct:		entry of the packet, not confirmed, source not translated
+ * @ct:		entry of the packet, not confirmed
  * @to:		mapping it is sent to
- * @from:	mapping of its sender
  *
- * Under rcu_read_lock().  Destination first, then source: no rule and no hook
- * sees the packet leave towards the outside (RFC 4787, REQ-9a).
+ * Under rcu_read_lock().  fcn_ct_map_out() gives it the source that it is to have
+ * (RFC 4787, REQ-9a); whether another session is in the way is not to be known
+ * before.
  *
- * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
+ * Return: 0, or -ENOMEM.
  */
-int fcn_ct_map_hairpin(struct fcn_net *fn, struct nf_conn *ct,
-		       const struct fcn_mapping *to,
-		       const struct fcn_mapping *from)
+int fcn_ct_divert(struct fcn_net *fn, struct nf_conn *ct,
+		  const struct fcn_mapping *to)
 {
-	struct nf_conntrack_tuple reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	int err;
-
-	reply.src.u3 = to->key.addr;
-	reply.src.u.all = to->key.port;
-	reply.dst.u3 = from->key.ext;
-	reply.dst.u.all = from->ext_port;
-	err = fcn_ct_clear(fn, ct, &reply);
-	if (err)
-		return err;
-
 	fcn_ct_count(fn, ct);
-	err = fcn_ct_setup(ct, &to->key.addr, to->key.port, NF_NAT_MANIP_DST);
-	if (err)
-		return err;
-	return fcn_ct_setup(ct, &from->key.ext, from->ext_port,
-			    NF_NAT_MANIP_SRC);
+	return fcn_ct_setup(ct, &to->key.addr, to->key.port, NF_NAT_MANIP_DST);
 }
 
 /* Reading an entry. */

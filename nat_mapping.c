@@ -40,7 +40,7 @@
 #define FCN_POOLS_LEAST		64
 
 /* Pools looked at for a mapping whose external address is not known. */
-#define FCN_POOLS_LOOKED	64
+#define FCN_POOLS_LOOKED	256
 
 static struct kmem_cache *fcn_mapping_cache __read_mostly;
 static hsiphash_key_t fcn_hash_key __read_mostly;
@@ -173,11 +173,11 @@ struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
 	if (m)
 		return m;
 	list_for_each_entry_rcu(pool, &table->pools.list, list) {
+		if (looked++ == FCN_POOLS_LOOKED)
+			break;
 		if (pool->key.proto != key->proto ||
 		    pool->key.family != key->family)
 			continue;
-		if (looked++ == FCN_POOLS_LOOKED)
-			break;
 		other.ext = pool->key.addr;
 		m = fcn_mapping_find(table, &other);
 		if (m) {

@@ -8,7 +8,8 @@
  *
  *	PREROUTING, last:	inbound and hairpinned flows to an endpoint of
  *				ours that no port forward has taken
- *	POSTROUTING, first:	outbound flows on a wan interface (order=first)
+ *	POSTROUTING, first:	the source of hairpinned flows; outbound flows on
+ *				a wan interface (order=first)
  *	POSTROUTING, last:	the same for order=last; and what nobody has
  *				decided is masqueraded
  *
@@ -23,14 +24,12 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/timekeeping.h>
 #include <net/dst.h>
-#include <net/dst_metadata.h>
 #include <net/icmp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_nat.h>
 #include <net/netfilter/nf_nat_masquerade.h>
-#include <net/route.h>
 #include <net/xfrm.h>
 
 #include "compat.h"
@@ -45,46 +44,25 @@
 #include "nat_timewait.h"
 #include "nat_wan.h"
 
-static void fcn_tell4(const struct fcn_net *fn, bool prohibited,
-		      struct sk_buff *skb)
-{
-	struct flowi4 fl4 = { .daddr = ip_hdr(skb)->saddr };
-	struct rtable *rt;
-
-	/* a hairpinned flow has got no route yet, maybe what its tunnel says */
-	if (!skb_valid_dst(skb)) {
-		skb_dst_drop(skb);
-		rt = ip_route_output_key(fn->net, &fl4);
-		if (IS_ERR(rt))
-			return;
-		skb_dst_set(skb, &rt->dst);
-	}
-	icmp_send(skb, ICMP_DEST_UNREACH,
-		  prohibited ? ICMP_PKT_FILTERED : ICMP_HOST_UNREACH, 0);
-}
-
-static void fcn_tell6(bool prohibited, struct sk_buff *skb)
-{
-	icmpv6_send(skb, ICMPV6_DEST_UNREACH,
-		    prohibited ? ICMPV6_ADM_PROHIBITED : ICMPV6_ADDR_UNREACH,
-		    0);
-}
-
 /*
  * Tells an inside host that its flow is refused (RFC 6888, REQ-11b; RFC 5508,
  * REQ-8), as often as the kernel lets us.
  */
-static void fcn_tell(const struct fcn_net *fn, const struct fcn_conf *conf,
-		     const struct nf_conn *ct, struct sk_buff *skb)
+static void fcn_tell(const struct fcn_conf *conf, const struct nf_conn *ct,
+		     struct sk_buff *skb)
 {
 	const bool prohibited = conf->reject == FCN_REJECT_ADMIN_PROHIB;
 
 	if (conf->reject == FCN_REJECT_DROP)
 		return;
 	if (nf_ct_l3num(ct) == NFPROTO_IPV6)
-		fcn_tell6(prohibited, skb);
+		icmpv6_send(skb, ICMPV6_DEST_UNREACH,
+			    prohibited ? ICMPV6_ADM_PROHIBITED :
+					 ICMPV6_ADDR_UNREACH, 0);
 	else
-		fcn_tell4(fn, prohibited, skb);
+		icmp_send(skb, ICMP_DEST_UNREACH,
+			  prohibited ? ICMP_PKT_FILTERED : ICMP_HOST_UNREACH,
+			  0);
 }
 
 /* Drops the packet of a flow that a limit refuses, and tells which. */
@@ -251,7 +229,7 @@ static unsigned int fcn_refuse_opener(struct fcn_net *fn,
 		limit = FCN_STAT_drop_no_memory;
 		break;
 	}
-	fcn_tell(fn, conf, ct, skb);
+	fcn_tell(conf, ct, skb);
 	return fcn_refuse(fn, nf_ct_protonum(ct),
 			  &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src, limit);
 }
@@ -416,13 +394,15 @@ static unsigned int fcn_in(struct fcn_net *fn, const struct fcn_conf *conf,
 }
 
 /*
- * From one inside host to the outside endpoint of another.  There is no route
- * yet that could tell the sender's external address: it is the one that it has
- * already, else the target's, and so are the terms.
+ * From one inside host to the outside endpoint of another: the second half, when
+ * routing and the forward chain have let the packet through.  Before, anybody
+ * could open an endpoint of a host whose address he takes.  Its route leads to
+ * the inside and does not tell the sender's external address: it is the one that
+ * it has already, else the target's, and so are the terms.
  */
 static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 				struct sk_buff *skb, struct nf_conn *ct,
-				const struct fcn_mapping *to, int iif)
+				const struct fcn_mapping *to)
 {
 	struct fcn_terms terms = to->terms;
 	struct fcn_mapping *from;
@@ -439,9 +419,31 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	fcn_filter_note(fn, conf, from, &to->key.ext, to->ext_port,
 			fcn_first_deadline(conf, ct));
 	if (!fcn_filter_admits(to, &from->key.ext, from->ext_port))
-		return fcn_refuse_stranger(fn, to, iif);
-	return fcn_conclude(fn, fcn_ct_map_hairpin(fn, ct, to, from),
+		return fcn_refuse_stranger(fn, to, skb->skb_iif);
+	return fcn_conclude(fn, fcn_ct_map_out(fn, ct, from, 0),
 			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
+}
+
+/*
+ * The mapping that an inside host has sent this packet to, or NULL.  The router's
+ * own packets only have such a destination if a rule of the owner says so.
+ */
+static struct fcn_mapping *fcn_hairpinned(struct fcn_net *fn,
+					  const struct fcn_conf *conf,
+					  const struct sk_buff *skb,
+					  const struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *tuple;
+	const u8 family = nf_ct_l3num(ct);
+	struct fcn_mapping *m = fcn_ct_mapping_in(&fn->table, ct);
+
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	if (!m || skb->skb_iif == m->terms.ifindex ||
+	    !fcn_from_inside(fn, family, skb, skb->skb_iif) ||
+	    !fcn_conf_inside(conf, family, &tuple->src.u3) ||
+	    fcn_addr_is_local(fn->net, family, &tuple->src.u3))
+		return NULL;
+	return m;
 }
 
 /*
@@ -497,9 +499,9 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 		return -ENOENT;
 	if (!fcn_mapping_accepts(m))
 		return fcn_refuse_stranger(fn, m, iif);
-	if (inside && fcn_conf_inside(conf, state->pf, &tuple->src.u3) &&
-	    !nf_nat_initialized(ct, NF_NAT_MANIP_SRC))
-		return fcn_hairpin(fn, conf, skb, ct, m, iif);
+	if (inside && fcn_conf_inside(conf, state->pf, &tuple->src.u3))
+		return fcn_ct_divert(fn, ct, m) ?
+		       fcn_drop(fn, FCN_STAT_drop_no_memory) : NF_ACCEPT;
 	return fcn_in(fn, conf, ct, m, iif);
 }
 
@@ -654,10 +656,14 @@ static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
 	struct fcn_net *fn = fcn_net(state->net);
 	const struct fcn_conf *conf = fcn_conf(fn);
 	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_SRC);
+	const struct fcn_mapping *to;
 	struct fcn_wan *wan;
 
 	if (!ct)
 		return NF_ACCEPT;
+	to = fcn_hairpinned(fn, conf, skb, ct);
+	if (to)
+		return fcn_hairpin(fn, conf, skb, ct, to);
 	wan = fcn_net_wan(fn, state->pf, state->out->ifindex);
 	if (!wan) {
 		fcn_count_passed(fn, skb, ct);

@@ -80,7 +80,35 @@ switched_off() {
 		x1-udp "^from ($W|$H2):5999 "
 }
 
+# What the router does not forward opens nothing, least of all for a host whose address somebody else has taken.
+not_forwarded() {
+	local target nobody
+
+	target=$(mapped x1-udp)
+	nobody="$(inside_address 99):5900"
+	on "$R" nft -f - <<-END
+		table inet owner {
+			chain forward {
+				type filter hook forward priority filter - 1; policy accept;
+				iifname "br0" oifname "br0" drop
+			}
+		}
+	END
+	seg "$X2" udp "$nobody" "$target" spoofed
+	expect_is "a forward chain that lets nobody through: X3 does not reach X1" none \
+		"$(PROBE_TIMEOUT=2 probe "$X3" udp 5030 "$target")"
+	expect_not "nor has X3 a mapping" state_of udp "$H3:5030"
+	expect_not "nor has the owner of a source address that was forged" state_of udp "$nobody"
+	on "$R" nft delete table inet owner
+	expect_match "without it X3 does" "^$W:[0-9]+\$" "$(probe "$X3" udp 5030 "$target")"
+	seg "$X2" udp "$HR:5900" "$target" spoofed
+	seg "$X2" udp "$nobody" "$target" last
+	expect "a host that is let through has one" wait_for 10 state_of udp "$nobody"
+	expect_not "the router itself never has" state_of udp "$HR:5900"
+}
+
 same_socket
+[[ -n $FULLCONE_STANDIN ]] || not_forwarded
 [[ -n $FULLCONE_STANDIN ]] || switched_off
 
 finish
