@@ -440,6 +440,9 @@ static u32 fcn_ct_kernel_timeout(const struct nf_conn *ct, s32 left)
 
 /* The sweep. */
 
+/* Entries that one sweep deletes besides those of dying mappings. */
+#define FCN_DOOMED_MAX	32
+
 /**
  * struct fcn_sweep - a sweep under way
  * @fn:		namespace
@@ -449,6 +452,8 @@ static u32 fcn_ct_kernel_timeout(const struct nf_conn *ct, s32 left)
  * @since:	time since the one before began, seconds
  * @adopt:	make mappings of what is there already
  * @entries:	entries seen
+ * @doomed:	entries to be deleted at the end, with a reference each
+ * @doomed_count: how many
  */
 struct fcn_sweep {
 	struct fcn_net		*fn;
@@ -458,6 +463,8 @@ struct fcn_sweep {
 	u32			since;
 	bool			adopt;
 	u32			entries;
+	struct nf_conn		*doomed[FCN_DOOMED_MAX];
+	u32			doomed_count;
 };
 
 /*
@@ -491,15 +498,36 @@ static void fcn_sweep_prolong(struct fcn_sweep *sweep, struct nf_conn *ct,
  * Conntrack forgets an entry that has expired; lookups no longer see it.  To
  * delete it here would send the sweep back to the head of its bucket, and the
  * others there would be counted twice.  A packet that comes meanwhile wins.
- * Returns whether it has to be deleted all the same: a flowtable looks at no
- * timeout, and goes on with a session until its entry is dying.
  */
-static bool fcn_sweep_expire(struct nf_conn *ct, u32 old, u32 now)
+static void fcn_sweep_expire(struct nf_conn *ct, u32 old, u32 now)
 {
-	if (test_bit(IPS_OFFLOAD_BIT, &ct->status))
-		return true;
 	cmpxchg(&ct->timeout, old, now);
-	return false;
+}
+
+/*
+ * Ends a session that nobody in the inside has asked for.  A flowtable looks at no
+ * timeout and goes on with one until its entry is dying: it is deleted after the
+ * sweep, or after a later one if there are so many.
+ */
+static void fcn_sweep_doom(struct fcn_sweep *sweep, struct nf_conn *ct)
+{
+	if (!test_bit(IPS_OFFLOAD_BIT, &ct->status)) {
+		fcn_sweep_expire(ct, READ_ONCE(ct->timeout), nfct_time_stamp);
+	} else if (sweep->doomed_count < FCN_DOOMED_MAX) {
+		nf_conntrack_get(&ct->ct_general);
+		sweep->doomed[sweep->doomed_count++] = ct;
+	}
+}
+
+static void fcn_sweep_execute(struct fcn_sweep *sweep)
+{
+	struct nf_conn *ct;
+
+	while (sweep->doomed_count) {
+		ct = sweep->doomed[--sweep->doomed_count];
+		nf_ct_kill(ct);
+		nf_ct_put(ct);
+	}
 }
 
 /* Jiffies since the entry's last packet. */
@@ -592,8 +620,7 @@ static bool fcn_is_dying(const struct fcn_mapping *m)
 	return m && READ_ONCE(m->life.state) >= FCN_DYING;
 }
 
-/* Returns whether the session has to go, and not with the mapping. */
-static bool fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
+static void fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 			      const struct fcn_session *s,
 			      struct fcn_mapping *m, u32 idle)
 {
@@ -601,32 +628,29 @@ static bool fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 	WRITE_ONCE(m->life.sessions, m->life.sessions + 1);
 	m->life.strangers_next += !s->out;
 	if (fcn_is_dying(s->out) || fcn_is_dying(s->in))
-		return false;
+		return;
 	if (m == s->out || s->answered) {
 		fcn_sweep_note(sweep, ct, s, m, idle);
-		return false;
+	} else if (!fcn_mapping_accepts(m)) {
+		/* a stranger whom nobody answered does not hold a port */
+		fcn_stat_inc(sweep->fn, FCN_STAT_sessions_unanswered);
+		fcn_sweep_doom(sweep, ct);
 	}
-	if (fcn_mapping_accepts(m))
-		return false;
-	/* a stranger whom nobody answered does not hold a port */
-	fcn_stat_inc(sweep->fn, FCN_STAT_sessions_unanswered);
-	return fcn_sweep_expire(ct, READ_ONCE(ct->timeout), nfct_time_stamp);
 }
 
-/* Returns whether the session has to go. */
+/* Returns whether the session has to go with a mapping of its. */
 static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
 			      const struct fcn_session *s)
 {
 	u32 idle = fcn_sweep_idle(sweep, ct, s->phase);
-	bool gone = false;
 
 	if (s->out)
-		gone |= fcn_sweep_mapping(sweep, ct, s, s->out, idle);
+		fcn_sweep_mapping(sweep, ct, s, s->out, idle);
 	if (s->in && s->in != s->out)
-		gone |= fcn_sweep_mapping(sweep, ct, s, s->in, idle);
+		fcn_sweep_mapping(sweep, ct, s, s->in, idle);
 
 	if (!fcn_is_dying(s->out) && !fcn_is_dying(s->in))
-		return gone;
+		return false;
 	fcn_stat_inc(sweep->fn, FCN_STAT_sessions_ended);
 	return true;
 }
@@ -741,20 +765,20 @@ static void fcn_sweep_bystander(struct fcn_sweep *sweep,
 /*
  * An entry from before its mapping: a stranger was first, and reached the router
  * itself.  As long as he goes on he has that entry, and never comes in; without
- * it he is a stranger like others.  Returns whether it has to go.
+ * it he is a stranger like others.
  */
-static bool fcn_sweep_stray(struct fcn_sweep *sweep, struct nf_conn *ct)
+static void fcn_sweep_stray(struct fcn_sweep *sweep, struct nf_conn *ct)
 {
 	struct fcn_mapping *m;
 
 	if (ct->status & (IPS_SEEN_REPLY | IPS_NAT_MASK) ||
 	    fcn_is_icmp(nf_ct_protonum(ct)))
-		return false;
+		return;
 	m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_ORIGINAL);
 	if (!m || !fcn_mapping_accepts(m) || m->key.zone != fcn_ct_zone_id(ct))
-		return false;
+		return;
 	fcn_stat_inc(sweep->fn, FCN_STAT_strays_killed);
-	return fcn_sweep_expire(ct, READ_ONCE(ct->timeout), nfct_time_stamp);
+	fcn_sweep_doom(sweep, ct);
 }
 
 /* Returns 1 for an entry that has to go, as nf_ct_iterate_cleanup() asks. */
@@ -765,7 +789,8 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 	int end = 0;
 
 	sweep->entries++;
-	if (nf_ct_is_expired(ct))
+	/* one that somebody is deleting would be found again and again */
+	if (nf_ct_is_expired(ct) || nf_ct_is_dying(ct))
 		return 0;
 
 	rcu_read_lock();
@@ -774,7 +799,7 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 	if (fcn_ct_session(&sweep->fn->table, ct, &s))
 		end = fcn_sweep_session(sweep, ct, &s);
 	else
-		end = fcn_sweep_stray(sweep, ct);
+		fcn_sweep_stray(sweep, ct);
 	if (ct->status & IPS_SRC_NAT && !s.out)
 		fcn_sweep_bystander(sweep, ct);
 	rcu_read_unlock();
@@ -807,5 +832,6 @@ u32 fcn_ct_sweep(struct fcn_net *fn, u32 gen, u32 now, u32 since, bool adopt)
 	};
 
 	fcn_ct_iterate(fn->net, fcn_sweep_entry, &sweep);
+	fcn_sweep_execute(&sweep);
 	return sweep.entries;
 }
