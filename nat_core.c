@@ -99,15 +99,31 @@ put:
 	return err;
 }
 
-static void fcn_net_unhook(struct fcn_net *fn, u8 family)
+/* Unregistering does not wait for packets that are just being looked at. */
+static void fcn_net_unhook_begin(struct fcn_net *fn, u8 family)
 {
 	if (!fn->hooked[family])
 		return;
 	fcn_guard_unregister(fn->net, family);
 	fcn_hooks_unregister(fn->net, family);
-	synchronize_net();	/* unregistering does not wait */
+}
+
+/* A grace period later. */
+static void fcn_net_unhook_end(struct fcn_net *fn, u8 family)
+{
+	if (!fn->hooked[family])
+		return;
 	nf_ct_netns_put(fn->net, family);
 	WRITE_ONCE(fn->hooked[family], false);
+}
+
+static void fcn_net_unhook(struct fcn_net *fn, u8 family)
+{
+	if (!fn->hooked[family])
+		return;
+	fcn_net_unhook_begin(fn, family);
+	synchronize_net();
+	fcn_net_unhook_end(fn, family);
 }
 
 /* Keeps the hooks for a while. */
@@ -478,8 +494,12 @@ free_stats:
 	return err;
 }
 
-/* Flows in progress go on as plain nf_nat connections, if others keep it. */
-static void __net_exit fcn_net_exit(struct net *net)
+/*
+ * Flows in progress go on as plain nf_nat connections, if others keep it.  Between
+ * this and the next lies a grace period, one for all namespaces that go: there may
+ * be thousands, and whoever wants to load a module waits.
+ */
+static void __net_exit fcn_net_pre_exit(struct net *net)
 {
 	struct fcn_net *fn = fcn_net(net);
 	unsigned int i;
@@ -491,7 +511,16 @@ static void __net_exit fcn_net_exit(struct net *net)
 	mutex_unlock(&fn->mutex);
 	cancel_delayed_work_sync(&fn->linger);
 	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
-		fcn_net_unhook(fn, fcn_families[i]);
+		fcn_net_unhook_begin(fn, fcn_families[i]);
+}
+
+static void __net_exit fcn_net_exit(struct net *net)
+{
+	struct fcn_net *fn = fcn_net(net);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
+		fcn_net_unhook_end(fn, fcn_families[i]);
 	cancel_delayed_work_sync(&fn->events);
 	fcn_clock_stop(fn);
 	fcn_table_exit(&fn->table);
@@ -509,6 +538,7 @@ static void __net_exit fcn_net_exit_batch(struct list_head *nets)
 
 static struct pernet_operations fcn_net_ops = {
 	.init		= fcn_net_init,
+	.pre_exit	= fcn_net_pre_exit,
 	.exit		= fcn_net_exit,
 	.exit_batch	= fcn_net_exit_batch,
 	.id		= &fcn_net_id,
