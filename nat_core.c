@@ -36,6 +36,13 @@
 
 static unsigned int fcn_net_id __read_mostly;
 
+/*
+ * Sweeps, and what follows an event, sleep and may take long, in as many
+ * namespaces as somebody has made: in a queue of our own they are in nobody
+ * else's way, least of all in that of conntrack's collector.
+ */
+struct workqueue_struct *fcn_workqueue __read_mostly;
+
 /* The state of a namespace: there from its birth to its end. */
 struct fcn_net *fcn_net(const struct net *net)
 {
@@ -131,7 +138,7 @@ static void fcn_net_linger_on(struct fcn_net *fn)
 {
 	lockdep_assert_held(&fn->mutex);
 	fn->lingers = true;
-	mod_delayed_work(system_power_efficient_wq, &fn->linger, FCN_LINGER);
+	mod_delayed_work(fcn_workqueue, &fn->linger, FCN_LINGER);
 }
 
 /* Do the knobs or a rule want the hooks of a family? */
@@ -317,7 +324,7 @@ static void fcn_net_events(struct work_struct *work)
 	again = !fcn_statics_follow(fn);
 	mutex_unlock(&fn->mutex);
 	if (again)
-		queue_delayed_work(system_unbound_wq, &fn->events, FCN_RETRY);
+		queue_delayed_work(fcn_workqueue, &fn->events, FCN_RETRY);
 }
 
 static void fcn_net_schedule_events(struct net *net)
@@ -325,7 +332,7 @@ static void fcn_net_schedule_events(struct net *net)
 	struct fcn_net *fn = fcn_net(net);
 
 	if (atomic_read(&fn->table.count) || READ_ONCE(fn->statics.count))
-		mod_delayed_work(system_unbound_wq, &fn->events, 0);
+		mod_delayed_work(fcn_workqueue, &fn->events, 0);
 }
 
 /**
@@ -563,10 +570,14 @@ static int __init fcn_init(void)
 	err = fcn_filter_cache_init();
 	if (err)
 		goto free_mappings;
+	err = -ENOMEM;
+	fcn_workqueue = alloc_workqueue("fullcone_nat", WQ_UNBOUND, 0);
+	if (!fcn_workqueue)
+		goto free_peers;
 	/* ends the flows we masquerade when their address or device goes */
 	err = nf_nat_masquerade_inet_register_notifiers();
 	if (err)
-		goto free_peers;
+		goto destroy_workqueue;
 	err = register_pernet_subsys(&fcn_net_ops);
 	if (err)
 		goto unregister_masquerade;
@@ -594,6 +605,8 @@ unregister_pernet:
 	unregister_pernet_subsys(&fcn_net_ops);
 unregister_masquerade:
 	nf_nat_masquerade_inet_unregister_notifiers();
+destroy_workqueue:
+	destroy_workqueue(fcn_workqueue);
 free_peers:
 	rcu_barrier();
 	fcn_filter_cache_exit();
@@ -612,6 +625,7 @@ static void __exit fcn_exit(void)
 	unregister_netdevice_notifier(&fcn_netdev_notifier);
 	unregister_pernet_subsys(&fcn_net_ops);
 	nf_nat_masquerade_inet_unregister_notifiers();
+	destroy_workqueue(fcn_workqueue);
 	rcu_barrier();
 	fcn_filter_cache_exit();
 	fcn_mapping_cache_exit();
