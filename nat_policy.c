@@ -21,6 +21,7 @@
 #include <linux/icmpv6.h>
 #include <linux/jhash.h>
 #include <linux/netdevice.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/timekeeping.h>
 #include <net/dst.h>
@@ -104,6 +105,19 @@ bool fcn_is_ipsec_bound(const struct sk_buff *skb)
 {
 #ifdef CONFIG_XFRM
 	return skb_dst(skb) && skb_dst(skb)->xfrm;
+#else
+	return false;
+#endif
+}
+
+/*
+ * Is this packet only passed on from port to port of a bridge?  With
+ * bridge-nf-call-iptables=1 such come by here, too, as if they left by the bridge.
+ */
+static bool fcn_is_bridged(const struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	return nf_bridge_get_physoutdev(skb);
 #else
 	return false;
 #endif
@@ -691,7 +705,8 @@ static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 	if (!ct)
 		return NF_ACCEPT;
 	wan = fcn_net_wan(fn, state->pf, state->out->ifindex);
-	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
+	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
+	    fcn_is_bridged(skb))
 		return NF_ACCEPT;
 	if (!fcn_is_mapped(fn, conf, skb, ct, state))
 		return fcn_translate(fn, skb, state, ct, &masquerade);
