@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "flush" and "del" can be given at any time, by two at once, while packets make the mappings again. None fails but for want
+# "flush", "del" and "add" can be given at any time, by two at once, while packets make the mappings again. None fails but for want
 # of the mapping it names.
 
 # shellcheck source=selftests/lib.sh
@@ -36,24 +36,28 @@ race() {
 	count rounds "$round"
 }
 
-# The other one: mostly single mappings
+# The other one: mostly single mappings, and static forwards, whose port nobody else may have
 other() {
-	local n=0 port=2000
+	local n=0 port=2000 statics=0
 
 	until [[ $stopped ]]; do
 		! give "del udp $LAN.2:$port" || ((++n))
 		! give "del tcp $LAN.2:$port" || ((++n))
 		! give "del udp $LAN.3:$((2000 + port % 10))" || ((++n))
 		((port % 8)) || give flush
+		! give "add udp $LAN.4:$((7000 + port % 4)) $W:$((900 + port % 4))" || ((++statics))
+		give "del udp $LAN.4:$((7000 + (port + 2) % 4))"
 		((port = port < 2063 ? port + 1 : 2000))
 	done
 	count deletions "$n"
+	count statics "$statics"
 }
 
 packets
 beside other other give
 run_race race give
 expect_beside other deletions
+expect "static forwards were made, too" test "$(counted other statics)" -gt 0
 expect_is "no command was refused but for want of the mapping" "" \
 	"$(grep -v 'write error: No such file or directory$' "$TMP/refused" | head -n 20)"
 settled

@@ -32,17 +32,21 @@ write() {
 }
 
 race() {
-	local round=0
+	# a race of few rounds begins somewhere else each time
+	local round=0 first=$((RANDOM / 2 * 2))
 	local lists=("" "other wan" "other" "wan" "wan gone0 other")
 	local others=("order last" "order first" "ports 2000-2099,3000" "ports 1024-65535" "hairpin 0" "hairpin 1"
 		"max_mappings 100" "max_mappings 60000" "udp_timeout 600" "udp_timeout 300" "port_holddown 0"
-		"port_holddown 120" "udp_refresh_inbound 0" "udp_refresh_inbound 1")
+		"port_holddown 120" "udp_refresh_inbound 0" "udp_refresh_inbound 1" "filter_udp adf" "filter_udp eif"
+		"mapping_max_sessions 20" "mapping_max_sessions 0" "host_max_mappings 40" "host_max_mappings 0"
+		"mapping apdm" "mapping eim" "filter_tcp apdf" "filter_tcp eif" "host_max_rate 500" "host_max_rate 0"
+		"reject drop" "reject host-unreach" "guard 0" "guard 1")
 
 	while ((round < rounds)); do
 		write wan "${lists[round % ${#lists[@]}]}"
 		((round % 3)) || pause 0.05
 		# shellcheck disable=SC2086 # two words
-		write ${others[round % ${#others[@]}]}
+		write ${others[(first + round) % ${#others[@]}]}
 		write wan "wan other"
 		more flows_out 8 flows_in 1 || break
 		((++round))
@@ -81,7 +85,8 @@ beside reader reader
 run_race race write
 expect_beside reader readings
 for value in "order first" "ports 1024-65535" "max_mappings 60000" "hairpin 1" "udp_timeout 300" "port_holddown 120" \
-	"udp_refresh_inbound 1"; do
+	"udp_refresh_inbound 1" "filter_udp eif" "filter_tcp eif" "mapping_max_sessions 0" "host_max_mappings 0" \
+	"host_max_rate 0" "mapping eim" "reject host-unreach" "guard 1"; do
 	# shellcheck disable=SC2086 # two words
 	must_knob $value
 done
