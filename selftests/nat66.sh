@@ -16,8 +16,9 @@ firewall nft
 reflectors
 watch wire "$R" wan
 
-# An address that is nearer to A's than the router's, and one for a day
-near="[2001:db8::11]"
+# Addresses that are nearer to A's and B's than the router's, and one for a day
+near_a="[2001:db8::11]"
+near_b="[2001:db8::21]"
 temporary="[2001:db8::3333]"
 
 off_by_default() {
@@ -31,7 +32,9 @@ off_by_default() {
 one_for_everybody() {
 	local seen
 
-	add_address "$R" wan "$near"
+	# of one prefix the kernel would like all the same
+	ip -n "$R" addr add "$(bare "$near_a")/128" dev wan nodad
+	ip -n "$R" addr add "$(bare "$near_b")/128" dev wan nodad
 	ip -n "$R" addr add "$(bare "$temporary")/64" dev wan nodad valid_lft 86400 preferred_lft 86400 mngtmpaddr
 	must_knob wan6 wan
 	probe "$X2" udp 5001 "$B:3000" >/dev/null
