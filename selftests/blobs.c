@@ -126,12 +126,10 @@ static void add_old(int hook, const char *wrong)
 		range->flags = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4;
 		range->min_ip = htonl(0xcb007101);
 		range->max_ip = htonl(0xcb007101);
-		range->min.all = htons(40000);
-		range->max.all = htons(60000);
+		range->min.all = htons(strcmp(wrong, "port") ? 40000 : 0);
+		range->max.all = htons(strcmp(wrong, "port") ? 60000 : 0);
 		if (!strcmp(wrong, "ports"))
 			range->max.all = htons(39999);
-		else if (!strcmp(wrong, "port"))
-			range->min.all = range->max.all = 0;
 		else if (!strcmp(wrong, "addresses"))
 			range->max_ip = htonl(0xcb007100);
 		else if (!strcmp(wrong, "address"))
