@@ -64,7 +64,7 @@ goes_on() {
 }
 
 knocks() {
-	seg "$STRANGER" udp $Z:7000 "$W:5002" again
+	seg "$STRANGER" udp "$Z:7000" "$W:5002" again
 	logged inside "^udp $Z:7000 > .* again\$"
 }
 
