@@ -36,13 +36,6 @@
 
 static unsigned int fcn_net_id __read_mostly;
 
-/*
- * Sweeps, and what follows an event, sleep and may take long, in as many
- * namespaces as somebody has made: in a queue of our own they are in nobody
- * else's way, least of all in that of conntrack's collector.
- */
-struct workqueue_struct *fcn_workqueue __read_mostly;
-
 /* The state of a namespace: there from its birth to its end. */
 struct fcn_net *fcn_net(const struct net *net)
 {
@@ -106,31 +99,15 @@ put:
 	return err;
 }
 
-/* Unregistering does not wait for packets that are just being looked at. */
-static void fcn_net_unhook_begin(struct fcn_net *fn, u8 family)
+static void fcn_net_unhook(struct fcn_net *fn, u8 family)
 {
 	if (!fn->hooked[family])
 		return;
 	fcn_guard_unregister(fn->net, family);
 	fcn_hooks_unregister(fn->net, family);
-}
-
-/* A grace period later. */
-static void fcn_net_unhook_end(struct fcn_net *fn, u8 family)
-{
-	if (!fn->hooked[family])
-		return;
+	synchronize_net();	/* unregistering does not wait */
 	nf_ct_netns_put(fn->net, family);
 	WRITE_ONCE(fn->hooked[family], false);
-}
-
-static void fcn_net_unhook(struct fcn_net *fn, u8 family)
-{
-	if (!fn->hooked[family])
-		return;
-	fcn_net_unhook_begin(fn, family);
-	synchronize_net();
-	fcn_net_unhook_end(fn, family);
 }
 
 /* Keeps the hooks for a while. */
@@ -138,7 +115,7 @@ static void fcn_net_linger_on(struct fcn_net *fn)
 {
 	lockdep_assert_held(&fn->mutex);
 	fn->lingers = true;
-	mod_delayed_work(fcn_workqueue, &fn->linger, FCN_LINGER);
+	mod_delayed_work(system_power_efficient_wq, &fn->linger, FCN_LINGER);
 }
 
 /* Do the knobs or a rule want the hooks of a family? */
@@ -324,7 +301,7 @@ static void fcn_net_events(struct work_struct *work)
 	again = !fcn_statics_follow(fn);
 	mutex_unlock(&fn->mutex);
 	if (again)
-		queue_delayed_work(fcn_workqueue, &fn->events, FCN_RETRY);
+		queue_delayed_work(system_unbound_wq, &fn->events, FCN_RETRY);
 }
 
 static void fcn_net_schedule_events(struct net *net)
@@ -332,7 +309,7 @@ static void fcn_net_schedule_events(struct net *net)
 	struct fcn_net *fn = fcn_net(net);
 
 	if (atomic_read(&fn->table.count) || READ_ONCE(fn->statics.count))
-		mod_delayed_work(fcn_workqueue, &fn->events, 0);
+		mod_delayed_work(system_unbound_wq, &fn->events, 0);
 }
 
 /**
@@ -501,12 +478,8 @@ free_stats:
 	return err;
 }
 
-/*
- * Flows in progress go on as plain nf_nat connections, if others keep it.  Between
- * this and the next lies a grace period, one for all namespaces that go: there may
- * be thousands, and whoever wants to load a module waits.
- */
-static void __net_exit fcn_net_pre_exit(struct net *net)
+/* Flows in progress go on as plain nf_nat connections, if others keep it. */
+static void __net_exit fcn_net_exit(struct net *net)
 {
 	struct fcn_net *fn = fcn_net(net);
 	unsigned int i;
@@ -518,16 +491,7 @@ static void __net_exit fcn_net_pre_exit(struct net *net)
 	mutex_unlock(&fn->mutex);
 	cancel_delayed_work_sync(&fn->linger);
 	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
-		fcn_net_unhook_begin(fn, fcn_families[i]);
-}
-
-static void __net_exit fcn_net_exit(struct net *net)
-{
-	struct fcn_net *fn = fcn_net(net);
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
-		fcn_net_unhook_end(fn, fcn_families[i]);
+		fcn_net_unhook(fn, fcn_families[i]);
 	cancel_delayed_work_sync(&fn->events);
 	fcn_clock_stop(fn);
 	fcn_table_exit(&fn->table);
@@ -545,7 +509,6 @@ static void __net_exit fcn_net_exit_batch(struct list_head *nets)
 
 static struct pernet_operations fcn_net_ops = {
 	.init		= fcn_net_init,
-	.pre_exit	= fcn_net_pre_exit,
 	.exit		= fcn_net_exit,
 	.exit_batch	= fcn_net_exit_batch,
 	.id		= &fcn_net_id,
@@ -570,14 +533,10 @@ static int __init fcn_init(void)
 	err = fcn_filter_cache_init();
 	if (err)
 		goto free_mappings;
-	err = -ENOMEM;
-	fcn_workqueue = alloc_workqueue("fullcone_nat", WQ_UNBOUND, 0);
-	if (!fcn_workqueue)
-		goto free_peers;
 	/* ends the flows we masquerade when their address or device goes */
 	err = nf_nat_masquerade_inet_register_notifiers();
 	if (err)
-		goto destroy_workqueue;
+		goto free_peers;
 	err = register_pernet_subsys(&fcn_net_ops);
 	if (err)
 		goto unregister_masquerade;
@@ -605,8 +564,6 @@ unregister_pernet:
 	unregister_pernet_subsys(&fcn_net_ops);
 unregister_masquerade:
 	nf_nat_masquerade_inet_unregister_notifiers();
-destroy_workqueue:
-	destroy_workqueue(fcn_workqueue);
 free_peers:
 	rcu_barrier();
 	fcn_filter_cache_exit();
@@ -625,7 +582,6 @@ static void __exit fcn_exit(void)
 	unregister_netdevice_notifier(&fcn_netdev_notifier);
 	unregister_pernet_subsys(&fcn_net_ops);
 	nf_nat_masquerade_inet_unregister_notifiers();
-	destroy_workqueue(fcn_workqueue);
 	rcu_barrier();
 	fcn_filter_cache_exit();
 	fcn_mapping_cache_exit();

@@ -431,7 +431,7 @@ static void fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 
 static void fcn_clock_rearm(struct fcn_net *fn)
 {
-	queue_delayed_work(fcn_workqueue, &fn->clock.work,
+	queue_delayed_work(system_power_efficient_wq, &fn->clock.work,
 			   msecs_to_jiffies(fn->clock.interval));
 }
 

@@ -65,7 +65,6 @@ enum fcn_stat {
 };
 
 extern const char *const fcn_stat_names[];
-extern struct workqueue_struct *fcn_workqueue;
 
 struct fcn_stats {
 	u64	value[FCN_STAT_COUNT];
