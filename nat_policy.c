@@ -452,7 +452,7 @@ static struct fcn_mapping *fcn_hairpinned(struct fcn_net *fn,
 	struct fcn_mapping *m = fcn_ct_mapping_in(&fn->table, ct);
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
-	if (!m || skb->skb_iif == m->terms.ifindex ||
+	if (!m || !conf->hairpin || skb->skb_iif == m->terms.ifindex ||
 	    !fcn_from_inside(fn, family, skb, skb->skb_iif) ||
 	    !fcn_conf_inside(conf, family, &tuple->src.u3) ||
 	    fcn_addr_is_local(fn->net, family, &tuple->src.u3))
