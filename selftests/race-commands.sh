@@ -49,6 +49,9 @@ other() {
 		give "del udp $LAN.4:$((7000 + (port + 2) % 4))"
 		((port = port < 2063 ? port + 1 : 2000))
 	done
+	for port in 7000 7001 7002 7003; do
+		give "del udp $LAN.4:$port"
+	done
 	count deletions "$n"
 	count statics "$statics"
 }
