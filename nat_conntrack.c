@@ -244,7 +244,6 @@ int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 
 /**
  * fcn_ct_divert - translate the destination of a session between inside hosts
- * @fn:		namespace
  * @ct:		entry of the packet, not confirmed
  * @to:		mapping it is sent to
  *
@@ -254,10 +253,8 @@ int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
  *
  * Return: 0, or -ENOMEM.
  */
-int fcn_ct_divert(struct fcn_net *fn, struct nf_conn *ct,
-		  const struct fcn_mapping *to)
+int fcn_ct_divert(struct nf_conn *ct, const struct fcn_mapping *to)
 {
-	fcn_ct_count(fn, ct);
 	return fcn_ct_setup(ct, &to->key.addr, to->key.port, NF_NAT_MANIP_DST);
 }
 
@@ -505,18 +502,22 @@ static void fcn_sweep_expire(struct nf_conn *ct, u32 old, u32 now)
 }
 
 /*
- * Ends a session that nobody in the inside has asked for.  A flowtable looks at no
- * timeout and goes on with one until its entry is dying: it is deleted after the
- * sweep, or after a later one if there are so many.
+ * Ends a session that nobody in the inside has asked for, and counts it.  A
+ * flowtable looks at no timeout and goes on with one until its entry is dying: it
+ * is deleted after the sweep, or after a later one if there are so many.
  */
-static void fcn_sweep_doom(struct fcn_sweep *sweep, struct nf_conn *ct)
+static void fcn_sweep_doom(struct fcn_sweep *sweep, struct nf_conn *ct,
+			   enum fcn_stat stat)
 {
 	if (!test_bit(IPS_OFFLOAD_BIT, &ct->status)) {
 		fcn_sweep_expire(ct, READ_ONCE(ct->timeout), nfct_time_stamp);
 	} else if (sweep->doomed_count < FCN_DOOMED_MAX) {
 		nf_conntrack_get(&ct->ct_general);
 		sweep->doomed[sweep->doomed_count++] = ct;
+	} else {
+		return;
 	}
+	fcn_stat_inc(sweep->fn, stat);
 }
 
 static void fcn_sweep_execute(struct fcn_sweep *sweep)
@@ -633,8 +634,7 @@ static void fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 		fcn_sweep_note(sweep, ct, s, m, idle);
 	} else if (!fcn_mapping_accepts(m)) {
 		/* a stranger whom nobody answered does not hold a port */
-		fcn_stat_inc(sweep->fn, FCN_STAT_sessions_unanswered);
-		fcn_sweep_doom(sweep, ct);
+		fcn_sweep_doom(sweep, ct, FCN_STAT_sessions_unanswered);
 	}
 }
 
@@ -777,8 +777,7 @@ static void fcn_sweep_stray(struct fcn_sweep *sweep, struct nf_conn *ct)
 	m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_ORIGINAL);
 	if (!m || !fcn_mapping_accepts(m) || m->key.zone != fcn_ct_zone_id(ct))
 		return;
-	fcn_stat_inc(sweep->fn, FCN_STAT_strays_killed);
-	fcn_sweep_doom(sweep, ct);
+	fcn_sweep_doom(sweep, ct, FCN_STAT_strays_killed);
 }
 
 /* Returns 1 for an entry that has to go, as nf_ct_iterate_cleanup() asks. */

@@ -439,25 +439,23 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 }
 
 /*
- * The mapping that an inside host has sent this packet to, or NULL.  The router's
- * own packets only have such a destination if a rule of the owner says so.
+ * Has an inside host sent this packet to @to?  The router's own packets only have
+ * such a destination if a rule of the owner says so.
  */
-static struct fcn_mapping *fcn_hairpinned(struct fcn_net *fn,
-					  const struct fcn_conf *conf,
-					  const struct sk_buff *skb,
-					  const struct nf_conn *ct)
+static bool fcn_is_hairpinned(const struct fcn_net *fn,
+			      const struct fcn_conf *conf,
+			      const struct sk_buff *skb,
+			      const struct nf_conn *ct,
+			      const struct fcn_mapping *to)
 {
 	const struct nf_conntrack_tuple *tuple;
-	const u8 family = nf_ct_l3num(ct);
-	struct fcn_mapping *m = fcn_ct_mapping_in(&fn->table, ct);
+	const u8 family = to->key.family;
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
-	if (!m || !conf->hairpin || skb->skb_iif == m->terms.ifindex ||
-	    !fcn_from_inside(fn, family, skb, skb->skb_iif) ||
-	    !fcn_conf_inside(conf, family, &tuple->src.u3) ||
-	    fcn_addr_is_local(fn->net, family, &tuple->src.u3))
-		return NULL;
-	return m;
+	return conf->hairpin && skb->skb_iif != to->terms.ifindex &&
+	       fcn_from_inside(fn, family, skb, skb->skb_iif) &&
+	       fcn_conf_inside(conf, family, &tuple->src.u3) &&
+	       !fcn_addr_is_local(fn->net, family, &tuple->src.u3);
 }
 
 /*
@@ -514,7 +512,7 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (!fcn_mapping_accepts(m))
 		return fcn_refuse_stranger(fn, m, iif);
 	if (inside && fcn_conf_inside(conf, state->pf, &tuple->src.u3))
-		return fcn_ct_divert(fn, ct, m) ?
+		return fcn_ct_divert(ct, m) ?
 		       fcn_drop(fn, FCN_STAT_drop_no_memory) : NF_ACCEPT;
 	return fcn_in(fn, conf, ct, m, iif);
 }
@@ -651,15 +649,11 @@ static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
 
 /* An inbound flow has got past the filter table: for the status file. */
 static void fcn_count_passed(struct fcn_net *fn, const struct sk_buff *skb,
-			     const struct nf_conn *ct)
+			     const struct fcn_mapping *to)
 {
-	const struct fcn_mapping *m = fcn_ct_mapping_in(&fn->table, ct);
-	struct fcn_wan *wan;
+	struct fcn_wan *wan = fcn_net_wan(fn, to->key.family, skb->skb_iif);
 
-	if (!m)
-		return;
 	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
-	wan = fcn_net_wan(fn, nf_ct_l3num(ct), skb->skb_iif);
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_PASSED);
 }
@@ -675,12 +669,13 @@ static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
 
 	if (!ct)
 		return NF_ACCEPT;
-	to = fcn_hairpinned(fn, conf, skb, ct);
-	if (to)
+	to = fcn_ct_mapping_in(&fn->table, ct);
+	if (to && fcn_is_hairpinned(fn, conf, skb, ct, to))
 		return fcn_hairpin(fn, conf, skb, ct, to);
 	wan = fcn_net_wan(fn, state->pf, state->out->ifindex);
 	if (!wan) {
-		fcn_count_passed(fn, skb, ct);
+		if (to)
+			fcn_count_passed(fn, skb, to);
 		return NF_ACCEPT;
 	}
 	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||

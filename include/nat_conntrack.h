@@ -36,8 +36,7 @@ int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 		   const struct fcn_mapping *m, int ifindex);
 int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 		  const struct fcn_mapping *m);
-int fcn_ct_divert(struct fcn_net *fn, struct nf_conn *ct,
-		  const struct fcn_mapping *to);
+int fcn_ct_divert(struct nf_conn *ct, const struct fcn_mapping *to);
 
 u32 fcn_ct_buckets(void);
 void fcn_ct_bucket(u32 bucket,
