@@ -99,10 +99,10 @@ takes_memory() {
 to_the_brim() {
 	local seen='' i
 
-	set_sysctl "$R" net.ipv4.ipfrag_low_thresh=131072 net.ipv4.ipfrag_high_thresh=196608
+	set_sysctl "$R" net.ipv4.ipfrag_low_thresh=32768 net.ipv4.ipfrag_high_thresh=65536
 	# what was more has to time out first
-	expect "the kernel keeps to a lower limit" wait_for 60 keeps_to $((196608 + 4096))
-	expect "which the flood fills" wait_for 60 takes_memory 180000
+	expect "the kernel keeps to a lower limit" wait_for 60 keeps_to $((65536 + 4096))
+	expect "which the flood fills" wait_for 60 takes_memory 50000
 	for ((i = 0; i < 20; i++)); do
 		seen+=$(PROBE_TIMEOUT=5 probe "$X3" udp $((5200 + i)) "$A:3000")$'\n'
 	done
