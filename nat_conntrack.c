@@ -91,6 +91,7 @@ static void fcn_ct_end_key(const struct fcn_conf *conf,
 		key->peer = peer->u3;
 		key->peer_port = peer->u.all;
 	}
+	fcn_key_seal(key);
 }
 
 /**
@@ -98,7 +99,7 @@ static void fcn_ct_end_key(const struct fcn_conf *conf,
  * @conf:	knobs of its namespace
  * @ct:		the entry; its destination is decided, or is an endpoint of ours
  * @ext:	external address
- * @key:	filled in
+ * @key:	filled in, sealed
  */
 void fcn_ct_key(const struct fcn_conf *conf, const struct nf_conn *ct,
 		const union nf_inet_addr *ext, struct fcn_key *key)

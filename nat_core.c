@@ -34,13 +34,7 @@
 /* When a static forward is tried again whose port was taken. */
 #define FCN_RETRY	(5 * HZ)
 
-static unsigned int fcn_net_id __read_mostly;
-
-/* The state of a namespace: there from its birth to its end. */
-struct fcn_net *fcn_net(const struct net *net)
-{
-	return net_generic(net, fcn_net_id);
-}
+unsigned int fcn_net_id __read_mostly;
 
 /* Counters. */
 

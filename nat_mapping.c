@@ -22,6 +22,7 @@
  * let go.
  */
 
+#include <linux/jhash.h>
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 #include <linux/siphash.h>
@@ -52,15 +53,31 @@ static bool fcn_key_has_peer(const struct fcn_key *key)
 	return a[0] | a[1] | a[2] | a[3];
 }
 
-/* The table's own seed changes when it is rehashed because of long chains. */
+/**
+ * fcn_key_seal - a key is complete
+ * @key:	the key, its hash filled in
+ *
+ * Done once for a mapping: not when it is looked for again under a lock, nor when
+ * the table grows.
+ */
+void fcn_key_seal(struct fcn_key *key)
+{
+	u32 len = offsetof(struct fcn_key, peer);
+
+	if (unlikely(fcn_key_has_peer(key)))
+		len = offsetof(struct fcn_key, hash);
+	key->hash = hsiphash(key, len, &fcn_hash_key);
+}
+
+/*
+ * No host can choose keys of one hash, as it does not know the secret.  The seed is
+ * the table's own and changes with its size.
+ */
 static u32 fcn_key_hash(const void *data, u32 len, u32 seed)
 {
-	hsiphash_key_t key = fcn_hash_key;
+	const struct fcn_key *key = data;
 
-	key.key[0] ^= seed;
-	if (likely(!fcn_key_has_peer(data)))
-		return hsiphash(data, offsetof(struct fcn_key, peer), &key);
-	return hsiphash(data, sizeof(struct fcn_key), &key);
+	return jhash_1word(key->hash, seed);
 }
 
 static const struct rhashtable_params fcn_inside_params = {
@@ -140,7 +157,7 @@ void fcn_table_exit(struct fcn_table *table)
 /**
  * fcn_mapping_find - look a mapping up by its inside endpoint
  * @table:	the table
- * @key:	inside endpoint and external address
+ * @key:	inside endpoint and external address, sealed
  *
  * Return: the mapping in whatever state, valid until rcu_read_unlock(), or
  * NULL.
@@ -179,25 +196,14 @@ struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
 		    pool->key.family != key->family)
 			continue;
 		other.ext = pool->key.addr;
+		fcn_key_seal(&other);
 		m = fcn_mapping_find(table, &other);
 		if (m) {
-			key->ext = other.ext;
+			*key = other;
 			return m;
 		}
 	}
 	return NULL;
-}
-
-static struct fcn_pool_key fcn_pool_key(u8 family, u8 proto,
-					const union nf_inet_addr *addr)
-{
-	struct fcn_pool_key key = {
-		.addr	= *addr,
-		.family	= family,
-		.proto	= proto,
-	};
-
-	return key;
 }
 
 /**
@@ -216,8 +222,8 @@ struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
 					 const union nf_inet_addr *addr,
 					 __be16 port)
 {
-	struct fcn_pool_key key = fcn_pool_key(family, proto, addr);
-	struct fcn_pool *pool = fcn_pool_find(&table->pools, &key);
+	struct fcn_pool *pool = fcn_pool_find(&table->pools, family, proto,
+					      addr);
 
 	return pool ? fcn_pool_owner(pool, ntohs(port)) : NULL;
 }
@@ -334,30 +340,31 @@ fcn_mapping_alloc(struct fcn_table *table, const struct fcn_key *key,
 	return m;
 }
 
-/* Pool lock held: publishes a mapping in the outside index. */
-static int fcn_mapping_insert_ext(struct fcn_mapping *m, u16 port)
+/*
+ * Pool lock held: publishes a mapping in both indexes; a second one in the
+ * outside index; one that takes the place of @old where that was.
+ */
+static int fcn_mapping_insert(struct fcn_mapping *m, struct fcn_mapping *old,
+			      u16 port)
 {
-	m->ext_port = htons(port);
-	return fcn_port_take(m->pool, port, m);
-}
-
-/* Pool lock held: publishes a mapping in both indexes. */
-static int fcn_mapping_insert(struct fcn_mapping *m, u16 port)
-{
+	struct rhashtable *inside = &m->table->inside;
 	int err;
 
-	err = fcn_mapping_insert_ext(m, port);
+	err = fcn_port_take(m->pool, port);
 	if (err)
 		return err;
-
+	m->ext_port = htons(port);
 	/* -EBUSY, -ENOMEM, -E2BIG: a resize that can't wait is under way */
-	err = rhashtable_lookup_insert_fast(&m->table->inside, &m->node,
-					    fcn_inside_params);
-	if (err) {
-		/* a walk may have found it, and must not free it again */
-		WRITE_ONCE(m->life.state, FCN_FREE);
+	if (old)
+		err = rhashtable_replace_fast(inside, &old->node, &m->node,
+					      fcn_inside_params);
+	else if (!m->second)
+		err = rhashtable_lookup_insert_fast(inside, &m->node,
+						    fcn_inside_params);
+	if (err)
 		fcn_port_release(m->pool, port);
-	}
+	else
+		fcn_port_give(m->pool, port, m);
 	return err;
 }
 
@@ -417,7 +424,7 @@ fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
 		return alive ? old : ERR_PTR(-EMFILE);
 	}
 	port = fcn_port_choose(pool, wish);
-	err = port < 0 ? port : fcn_mapping_insert(m, port);
+	err = port < 0 ? port : fcn_mapping_insert(m, NULL, port);
 unlock:
 	spin_unlock_bh(&pool->lock);
 	if (err) {
@@ -455,11 +462,8 @@ static int fcn_table_admit(struct fcn_net *fn, u32 max)
 static struct fcn_pool *fcn_table_pool(struct fcn_table *table,
 				       const struct fcn_key *key, u32 max)
 {
-	struct fcn_pool_key pool_key;
-
-	pool_key = fcn_pool_key(key->family, key->proto, &key->ext);
-	max = max_t(u32, max / FCN_POOL_SHARE, FCN_POOLS_LEAST);
-	return fcn_pool_get(&table->pools, &pool_key, max);
+	return fcn_pool_get(&table->pools, key->family, key->proto, &key->ext,
+			    max_t(u32, max / FCN_POOL_SHARE, FCN_POOLS_LEAST));
 }
 
 static struct fcn_mapping *
@@ -513,10 +517,45 @@ uncount:
 }
 
 /**
+ * fcn_mapping_get_home - the mapping of an inside endpoint, if it is at home
+ * @fn:		namespace
+ * @conf:	its configuration; mapping=eim
+ * @orig:	who sends to whom
+ * @zone:	conntrack zone
+ * @ext:	external address
+ * @deadline:	seconds; how long the packet at hand keeps the mapping
+ *
+ * Under rcu_read_lock().  Most mappings have the port of their inside endpoint, and
+ * are found there without a hash.
+ *
+ * Return: the mapping, or NULL: then there may be one elsewhere.
+ */
+struct fcn_mapping *fcn_mapping_get_home(struct fcn_net *fn,
+					 const struct fcn_conf *conf,
+					 const struct nf_conntrack_tuple *orig,
+					 u16 zone,
+					 const union nf_inet_addr *ext,
+					 u32 deadline)
+{
+	const struct nf_conntrack_man *inside = &orig->src;
+	struct fcn_mapping *m;
+
+	m = fcn_mapping_find_ext(&fn->table, inside->l3num, orig->dst.protonum,
+				 ext, inside->u.all);
+	if (!m || m->key.port != inside->u.all || m->key.zone != zone ||
+	    !nf_inet_addr_cmp(&m->key.addr, &inside->u3) ||
+	    fcn_key_has_peer(&m->key) || m->second ||
+	    READ_ONCE(m->life.state) >= FCN_DYING)
+		return NULL;
+	return fcn_mapping_refresh(m, deadline, conf->host_max_mappings) ? m :
+									   NULL;
+}
+
+/**
  * fcn_mapping_get - the mapping of an inside endpoint, made if need be
  * @fn:		namespace
  * @conf:	its configuration
- * @key:	inside endpoint and external address
+ * @key:	inside endpoint and external address, sealed
  * @terms:	for a mapping that has to be made
  * @deadline:	seconds; how long the packet at hand keeps the mapping
  *
@@ -585,7 +624,7 @@ void fcn_mapping_resume(struct fcn_mapping *m)
 /**
  * fcn_mapping_adopt - make the mapping that an earlier conntrack entry implies
  * @fn:		namespace
- * @key:	inside endpoint and external address of the entry
+ * @key:	inside endpoint and external address of the entry, sealed
  * @port:	its external port, network order
  * @terms:	those it would have been made on
  * @closed:	the entry was opened from outside, maybe by a port forward: the
@@ -649,14 +688,13 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		err = -ENOMEM;
 		goto leave;
 	}
+	m->second = second;
 	if (closed || second) {
 		m->life.closed = true;
 		m->life.state = FCN_DRAINING;
 	}
 	spin_lock_bh(&pool->lock);
-	err = pool->dead ? -EAGAIN :
-	      second ? fcn_mapping_insert_ext(m, ntohs(port)) :
-		       fcn_mapping_insert(m, ntohs(port));
+	err = pool->dead ? -EAGAIN : fcn_mapping_insert(m, NULL, ntohs(port));
 	spin_unlock_bh(&pool->lock);
 	if (err) {
 		fcn_mapping_discard(m);
@@ -687,17 +725,10 @@ static void fcn_mapping_pin(struct fcn_mapping *m)
 static int fcn_mapping_supplant(struct fcn_mapping *m, struct fcn_mapping *old,
 				u16 port)
 {
-	int err = fcn_mapping_insert_ext(m, port);
+	int err = fcn_mapping_insert(m, old, port);
 
 	if (err)
 		return err;
-	err = rhashtable_replace_fast(&m->table->inside, &old->node, &m->node,
-				      fcn_inside_params);
-	if (err) {
-		WRITE_ONCE(m->life.state, FCN_FREE);
-		fcn_port_release(m->pool, port);
-		return err;
-	}
 	WRITE_ONCE(old->life.state, FCN_DYING);
 	fcn_mapping_discharge(old);
 	return 0;
@@ -706,7 +737,7 @@ static int fcn_mapping_supplant(struct fcn_mapping *m, struct fcn_mapping *old,
 /**
  * fcn_mapping_fix - make a static mapping
  * @fn:		namespace; the caller holds its mutex
- * @key:	inside endpoint and external address
+ * @key:	inside endpoint and external address, sealed
  * @port:	external port, network order
  * @dev:	external device
  *
@@ -764,7 +795,7 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 	else if (old)
 		err = fcn_mapping_supplant(m, old, ntohs(port));
 	else
-		err = fcn_mapping_insert(m, ntohs(port));
+		err = fcn_mapping_insert(m, NULL, ntohs(port));
 	spin_unlock_bh(&pool->lock);
 
 	if (err || owner) {

@@ -172,6 +172,11 @@ static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 	       fcn_from_inside(fn, family, skb, iif);
 }
 
+static u16 fcn_zone(const struct nf_conn *ct)
+{
+	return nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL);
+}
+
 /* How long a first packet keeps its mapping, as a deadline in seconds. */
 static u32 fcn_first_deadline(const struct fcn_conf *conf,
 			      const struct nf_conn *ct)
@@ -207,13 +212,21 @@ static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
 				      const struct fcn_conf *conf,
 				      const struct nf_conn *ct,
 				      const union nf_inet_addr *ext,
-				      const struct fcn_terms *terms)
+				      const struct fcn_terms *terms,
+				      u32 deadline)
 {
+	const struct nf_conntrack_tuple *tuple;
+	struct fcn_mapping *m = NULL;
 	struct fcn_key key;
 
+	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	if (likely(!fcn_conf_per_peer(conf, tuple->dst.protonum)))
+		m = fcn_mapping_get_home(fn, conf, tuple, fcn_zone(ct), ext,
+					 deadline);
+	if (likely(m))
+		return m;
 	fcn_ct_key(conf, ct, ext, &key);
-	return fcn_mapping_get(fn, conf, &key, terms,
-			       fcn_first_deadline(conf, ct));
+	return fcn_mapping_get(fn, conf, &key, terms, deadline);
 }
 
 static unsigned int fcn_refuse_opener(struct fcn_net *fn,
@@ -278,18 +291,18 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 			    struct nf_conn *ct, const union nf_inet_addr *ext,
 			    const struct fcn_terms *terms)
 {
+	const u32 deadline = fcn_first_deadline(conf, ct);
 	const struct nf_conntrack_man *peer;
 	struct fcn_mapping *m;
 	int err;
 
-	m = fcn_opener(fn, conf, ct, ext, terms);
+	m = fcn_opener(fn, conf, ct, ext, terms, deadline);
 	if (IS_ERR(m))
 		return fcn_refuse_opener(fn, conf, skb, ct, PTR_ERR(m));
 	fcn_mapping_decide(m, terms);
 	/* not whom the packet was sent to, if that was translated */
 	peer = &ct->tuplehash[IP_CT_DIR_REPLY].tuple.src;
-	fcn_filter_note(fn, conf, m, &peer->u3, peer->u.all,
-			fcn_first_deadline(conf, ct));
+	fcn_filter_note(fn, conf, m, &peer->u3, peer->u.all, deadline);
 
 	err = fcn_ct_map_out(fn, ct, m, terms->named ? 0 : terms->ifindex);
 	if (!err && wan)
@@ -418,6 +431,7 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 				struct sk_buff *skb, struct nf_conn *ct,
 				const struct fcn_mapping *to)
 {
+	const u32 deadline = fcn_first_deadline(conf, ct);
 	struct fcn_terms terms = to->terms;
 	struct fcn_mapping *from;
 	struct fcn_key key;
@@ -427,11 +441,10 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 					 to->key.proto, terms.ruled);
 	fcn_ct_key(conf, ct, &to->key.ext, &key);
 	fcn_mapping_find_any(&fn->table, &key);
-	from = fcn_opener(fn, conf, ct, &key.ext, &terms);
+	from = fcn_opener(fn, conf, ct, &key.ext, &terms, deadline);
 	if (IS_ERR(from))
 		return fcn_refuse_opener(fn, conf, skb, ct, PTR_ERR(from));
-	fcn_filter_note(fn, conf, from, &to->key.ext, to->ext_port,
-			fcn_first_deadline(conf, ct));
+	fcn_filter_note(fn, conf, from, &to->key.ext, to->ext_port, deadline);
 	if (!fcn_filter_admits(to, &from->key.ext, from->ext_port))
 		return fcn_refuse_stranger(fn, to, skb->skb_iif);
 	return fcn_conclude(fn, fcn_ct_map_out(fn, ct, from, 0),
@@ -501,7 +514,7 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 	m = fcn_mapping_find_ext(&fn->table, state->pf, tuple->dst.protonum,
 				 &tuple->dst.u3, tuple->dst.u.all);
 	if (!m || fcn_is_exempt(conf, skb) ||
-	    m->key.zone != nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL))
+	    m->key.zone != fcn_zone(ct))
 		return -ENOENT;
 
 	inside = iif != m->terms.ifindex &&

@@ -7,7 +7,8 @@
  * mapping holds which port, and exactly which ports are free.
  *
  * Invariants:
- *  - a port's bit is set if and only if the port has an owner;
+ *  - a port's bit is set if and only if the port has an owner, or will have
+ *    before the pool's lock is released;
  *  - a chunk's bit in one half of @full is set if and only if the bits of all its
  *    even or odd ports are;
  *  - owners are published and withdrawn under the pool's lock and read under
@@ -17,6 +18,7 @@
  * depends on how many ports are in use.
  */
 
+#include <linux/hash.h>
 #include <linux/inetdevice.h>
 #include <linux/random.h>
 #include <linux/rhashtable.h>
@@ -85,21 +87,99 @@ void fcn_pools_exit(struct fcn_pools *pools)
 	rhashtable_destroy(&pools->table);
 }
 
+/* The place of a pool in front. */
+static u32 fcn_pool_place(u8 proto, const union nf_inet_addr *addr)
+{
+	const __u32 *word = addr->all;
+
+	return hash_32(word[0] ^ word[1] ^ word[2] ^ word[3] ^ proto,
+		       FCN_FRONT_BITS);
+}
+
+static u32 fcn_pool_place_of(const struct fcn_pool *pool)
+{
+	return fcn_pool_place(pool->key.proto, &pool->key.addr);
+}
+
+static struct fcn_pool_key fcn_pool_key(u8 family, u8 proto,
+					const union nf_inet_addr *addr)
+{
+	struct fcn_pool_key key = {
+		.addr	= *addr,
+		.family	= family,
+		.proto	= proto,
+	};
+
+	return key;
+}
+
+static struct fcn_pool *fcn_pool_search(struct fcn_pools *pools, u8 family,
+					u8 proto,
+					const union nf_inet_addr *addr)
+{
+	const struct fcn_pool_key key = fcn_pool_key(family, proto, addr);
+
+	return rhashtable_lookup(&pools->table, &key, fcn_pool_params);
+}
+
 /**
  * fcn_pool_find - look a pool up
  * @pools:	pools of the namespace
- * @key:	address and protocol
+ * @family:	NFPROTO_*
+ * @proto:	IPPROTO_*
+ * @addr:	external address
  *
  * Return: the pool, valid until rcu_read_unlock(), or NULL.
  */
-struct fcn_pool *fcn_pool_find(struct fcn_pools *pools,
-			       const struct fcn_pool_key *key)
+struct fcn_pool *fcn_pool_find(struct fcn_pools *pools, u8 family, u8 proto,
+			       const union nf_inet_addr *addr)
 {
-	return rhashtable_lookup(&pools->table, key, fcn_pool_params);
+	struct fcn_pool *pool;
+
+	pool = rcu_dereference(pools->front[fcn_pool_place(proto, addr)]);
+	if (!pool || (nf_inet_addr_cmp(&pool->key.addr, addr) &&
+		      pool->key.proto == proto && pool->key.family == family))
+		return pool;
+	return fcn_pool_search(pools, family, proto, addr);
 }
 
-static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools,
-					const struct fcn_pool_key *key)
+/* Lock held: a pool is there, in front if its place there is free. */
+static void fcn_pool_link(struct fcn_pools *pools, struct fcn_pool *pool)
+{
+	struct fcn_pool __rcu **place;
+
+	lockdep_assert_held(&pools->lock);
+	pool->id = pools->next_id++;
+	WRITE_ONCE(pools->count, pools->count + 1);
+	list_add_tail_rcu(&pool->list, &pools->list);
+	place = &pools->front[fcn_pool_place_of(pool)];
+	if (!rcu_access_pointer(*place))
+		rcu_assign_pointer(*place, pool);
+}
+
+/* Lock held: a pool goes, and another one takes its place in front. */
+static void fcn_pool_unlink(struct fcn_pools *pools, struct fcn_pool *pool)
+{
+	const u32 place = fcn_pool_place_of(pool);
+	struct fcn_pool *other;
+
+	lockdep_assert_held(&pools->lock);
+	rhashtable_remove_fast(&pools->table, &pool->node, fcn_pool_params);
+	list_del_rcu(&pool->list);
+	WRITE_ONCE(pools->count, pools->count - 1);
+	if (rcu_access_pointer(pools->front[place]) != pool)
+		return;
+	list_for_each_entry(other, &pools->list, list)
+		if (fcn_pool_place_of(other) == place)
+			break;
+	if (list_entry_is_head(other, &pools->list, list))
+		other = NULL;
+	rcu_assign_pointer(pools->front[place], other);
+}
+
+static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
+					u8 proto,
+					const union nf_inet_addr *addr)
 {
 	struct fcn_pool *pool, *old;
 
@@ -107,17 +187,14 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools,
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
 
-	pool->key = *key;
+	pool->key = fcn_pool_key(family, proto, addr);
 	spin_lock_init(&pool->lock);
 
 	spin_lock_bh(&pools->lock);
 	old = rhashtable_lookup_get_insert_fast(&pools->table, &pool->node,
 						fcn_pool_params);
-	if (!old) {
-		pool->id = pools->next_id++;
-		WRITE_ONCE(pools->count, pools->count + 1);
-		list_add_tail_rcu(&pool->list, &pools->list);
-	}
+	if (!old)
+		fcn_pool_link(pools, pool);
 	spin_unlock_bh(&pools->lock);
 
 	if (!old)
@@ -130,23 +207,25 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools,
 /**
  * fcn_pool_get - look a pool up, make it if it is not there
  * @pools:	pools of the namespace
- * @key:	address and protocol
+ * @family:	NFPROTO_*
+ * @proto:	IPPROTO_*
+ * @addr:	external address
  * @max:	how many there may be, about; a pool is much larger than a
  *		mapping
  *
  * Return: the pool, valid until rcu_read_unlock(), or ERR_PTR() of -EDQUOT,
  * -ENOMEM, or what a busy hash returns.
  */
-struct fcn_pool *fcn_pool_get(struct fcn_pools *pools,
-			      const struct fcn_pool_key *key, u32 max)
+struct fcn_pool *fcn_pool_get(struct fcn_pools *pools, u8 family, u8 proto,
+			      const union nf_inet_addr *addr, u32 max)
 {
-	struct fcn_pool *pool = fcn_pool_find(pools, key);
+	struct fcn_pool *pool = fcn_pool_find(pools, family, proto, addr);
 
 	if (likely(pool))
 		return pool;
 	if (READ_ONCE(pools->count) >= max)
 		return ERR_PTR(-EDQUOT);
-	return fcn_pool_create(pools, key);
+	return fcn_pool_create(pools, family, proto, addr);
 }
 
 static void fcn_pool_free_rcu(struct rcu_head *head)
@@ -180,10 +259,7 @@ void fcn_pools_trim(struct fcn_pools *pools)
 			continue;
 
 		spin_lock_bh(&pools->lock);
-		rhashtable_remove_fast(&pools->table, &pool->node,
-				       fcn_pool_params);
-		list_del_rcu(&pool->list);
-		WRITE_ONCE(pools->count, pools->count - 1);
+		fcn_pool_unlink(pools, pool);
 		spin_unlock_bh(&pools->lock);
 		call_rcu(&pool->rcu, fcn_pool_free_rcu);
 	}
@@ -555,14 +631,13 @@ int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish)
 }
 
 /**
- * fcn_port_take - give a port to a mapping
+ * fcn_port_take - take a port that is going to have an owner
  * @pool:	the pool; its lock is held
  * @port:	host order
- * @m:		the new owner; from now on readers under RCU find it
  *
- * Return: 0, -EBUSY when the port has an owner, or -ENOMEM.
+ * Return: 0, -EBUSY when it is taken, or -ENOMEM.
  */
-int fcn_port_take(struct fcn_pool *pool, u16 port, struct fcn_mapping *m)
+int fcn_port_take(struct fcn_pool *pool, u16 port)
 {
 	u32 i = port >> FCN_CHUNK_BITS, bit = port & (FCN_CHUNK_PORTS - 1);
 	struct fcn_chunk *chunk;
@@ -584,14 +659,27 @@ int fcn_port_take(struct fcn_pool *pool, u16 port, struct fcn_mapping *m)
 	if (fcn_chunk_next_free(chunk, 0, port & 1) == FCN_CHUNK_PORTS)
 		__set_bit(i, pool->full[port & 1]);
 	WRITE_ONCE(pool->used, pool->used + 1);
-	rcu_assign_pointer(chunk->owner[bit], m);
 	return 0;
 }
 
 /**
- * fcn_port_release - take a port back from its mapping
+ * fcn_port_give - give a port that was taken to a mapping
  * @pool:	the pool; its lock is held
- * @port:	host order; has an owner
+ * @port:	host order
+ * @m:		its owner; from now on readers under RCU find it
+ */
+void fcn_port_give(struct fcn_pool *pool, u16 port, struct fcn_mapping *m)
+{
+	struct fcn_chunk *chunk = fcn_pool_chunk(pool, port >> FCN_CHUNK_BITS);
+
+	lockdep_assert_held(&pool->lock);
+	rcu_assign_pointer(chunk->owner[port & (FCN_CHUNK_PORTS - 1)], m);
+}
+
+/**
+ * fcn_port_release - give a port back
+ * @pool:	the pool; its lock is held
+ * @port:	host order; taken
  */
 void fcn_port_release(struct fcn_pool *pool, u16 port)
 {

@@ -12,7 +12,9 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
+#include <net/netns/generic.h>
 
+#include "nat_conntrack.h"
 #include "nat_mapping.h"
 #include "nat_static.h"
 #include "nat_timewait.h"
@@ -129,7 +131,6 @@ struct fcn_net {
 int fcn_rule_get(struct net *net, u8 family);
 void fcn_rule_put(struct net *net, u8 family);
 
-struct fcn_net *fcn_net(const struct net *net);
 int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf);
 
 u32 fcn_net_end(struct fcn_net *fn,
@@ -137,6 +138,14 @@ u32 fcn_net_end(struct fcn_net *fn,
 		void *data);
 
 u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat);
+
+extern unsigned int fcn_net_id;
+
+/* The state of a namespace: there from its birth to its end. */
+static inline struct fcn_net *fcn_net(const struct net *net)
+{
+	return net_generic(net, fcn_net_id);
+}
 
 /* The knobs, for whoever holds rcu_read_lock() or fcn_net.mutex. */
 static inline const struct fcn_conf *fcn_conf(const struct fcn_net *fn)

@@ -30,8 +30,10 @@ struct net_device;
  * @family:	NFPROTO_*
  * @proto:	IPPROTO_*
  * @peer:	whom alone it is for, network order; zero if it is for all
- *		(endpoint-independent mapping, RFC 4787, REQ-1).  The last,
- *		as only a mapping that has it pays for hashing it
+ *		(endpoint-independent mapping, RFC 4787, REQ-1).  After the
+ *		others, as only a mapping that has it pays for hashing it
+ * @hash:	of the others, see fcn_key_seal()
+ * @pad:	zero
  */
 struct fcn_key {
 	union nf_inet_addr	addr;
@@ -42,7 +44,9 @@ struct fcn_key {
 	u8			family;
 	u8			proto;
 	union nf_inet_addr	peer;
-} __aligned(8);
+	u32			hash;
+	u32			pad;
+};
 
 /**
  * struct fcn_terms - on what terms a mapping is made
@@ -81,6 +85,8 @@ struct fcn_terms {
  * @host:	whose quota it counts against, or NULL; fixed at creation
  * @charged:	it does so now; written under the lock of the pool
  * @fixed:	a static forward; only ever set, under the lock of the pool
+ * @second:	its endpoint has another mapping, and this one only holds a port;
+ *		fixed at creation
  * @ruled:	a rule has chosen it; only ever set
  * @decided:	an outbound flow of it was decided; only ever set
  * @filtered:	it was a rule that said what @filter is
@@ -103,6 +109,7 @@ struct fcn_mapping {
 	struct fcn_host		*host;
 	bool			charged;
 	bool			fixed;
+	bool			second;
 	bool			ruled;
 	bool			decided;
 	bool			filtered;
@@ -136,6 +143,8 @@ void fcn_mapping_cache_exit(void);
 int fcn_table_init(struct fcn_table *table);
 void fcn_table_exit(struct fcn_table *table);
 
+void fcn_key_seal(struct fcn_key *key);
+
 struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
 				     const struct fcn_key *key);
 struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
@@ -144,6 +153,12 @@ struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
 					 u8 proto,
 					 const union nf_inet_addr *addr,
 					 __be16 port);
+struct fcn_mapping *fcn_mapping_get_home(struct fcn_net *fn,
+					 const struct fcn_conf *conf,
+					 const struct nf_conntrack_tuple *orig,
+					 u16 zone,
+					 const union nf_inet_addr *ext,
+					 u32 deadline);
 struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_conf *conf,
 				    const struct fcn_key *key,

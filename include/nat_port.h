@@ -89,18 +89,24 @@ struct fcn_pool {
 	struct rcu_head		rcu;
 };
 
+#define FCN_FRONT_BITS	6
+
 /**
  * struct fcn_pools - the pools of a namespace
  * @table:	by key, under RCU
+ * @front:	one pool of each hash value that any pool has, under RCU.  Nearly
+ *		all routers have fewer pools than this has places: most packets
+ *		find theirs here, or that there is none
  * @list:	all of them in the order of their ids, under RCU
- * @lock:	protects changes of @list and what follows
+ * @lock:	protects changes of all members but @table
  * @next_id:	id of the next pool
  * @count:	pools in @list
  */
 struct fcn_pools {
 	struct rhashtable	table;
+	struct fcn_pool __rcu	*front[1 << FCN_FRONT_BITS];
 	struct list_head	list;
-	spinlock_t		lock;	/* protects @list and what follows */
+	spinlock_t		lock;	/* protects what is around it */
 	u32			next_id;
 	u32			count;
 };
@@ -136,10 +142,10 @@ void fcn_port_cache_exit(void);
 int fcn_pools_init(struct fcn_pools *pools);
 void fcn_pools_exit(struct fcn_pools *pools);
 
-struct fcn_pool *fcn_pool_find(struct fcn_pools *pools,
-			       const struct fcn_pool_key *key);
-struct fcn_pool *fcn_pool_get(struct fcn_pools *pools,
-			      const struct fcn_pool_key *key, u32 max);
+struct fcn_pool *fcn_pool_find(struct fcn_pools *pools, u8 family, u8 proto,
+			       const union nf_inet_addr *addr);
+struct fcn_pool *fcn_pool_get(struct fcn_pools *pools, u8 family, u8 proto,
+			      const union nf_inet_addr *addr, u32 max);
 void fcn_pools_trim(struct fcn_pools *pools);
 
 struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool, u16 port);
@@ -149,7 +155,8 @@ bool fcn_port_has_socket(const struct fcn_pool *pool,
 bool fcn_port_is_routers(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port);
 int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish);
-int fcn_port_take(struct fcn_pool *pool, u16 port, struct fcn_mapping *m);
+int fcn_port_take(struct fcn_pool *pool, u16 port);
+void fcn_port_give(struct fcn_pool *pool, u16 port, struct fcn_mapping *m);
 void fcn_port_release(struct fcn_pool *pool, u16 port);
 
 bool fcn_port_list_has(const struct fcn_port_list *list, u16 port);
