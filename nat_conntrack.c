@@ -108,6 +108,50 @@ void fcn_ct_key(const struct fcn_conf *conf, const struct nf_conn *ct,
 		       &fcn_ct_tuple(ct, IP_CT_DIR_REPLY)->src, ext, key);
 }
 
+/* Strays: what knocked on a port of ours when nobody was in. */
+
+/* How long a knock is remembered at least, seconds: for as long as conntrack keeps it. */
+#define FCN_KNOCK_TIME	120
+
+static u32 fcn_knock_bit(__be16 port)
+{
+	return ntohs(port) & (FCN_KNOCK_BITS - 1);
+}
+
+/**
+ * fcn_ct_knock - a stranger's packet has come to a port that is no mapping's
+ * @fn:		namespace
+ * @port:	network order
+ *
+ * The router may keep an entry for it, which will be in the way of a mapping's
+ * session with that stranger.
+ */
+void fcn_ct_knock(struct fcn_net *fn, __be16 port)
+{
+	const u32 bit = fcn_knock_bit(port);
+
+	if (!test_bit(bit, fn->knocks.now))
+		set_bit(bit, fn->knocks.now);
+}
+
+/* May there be a stray to this port, or to one that looks like it? */
+static bool fcn_ct_knocked(const struct fcn_net *fn, __be16 port)
+{
+	const u32 bit = fcn_knock_bit(port);
+
+	return test_bit(bit, fn->knocks.now) || test_bit(bit, fn->knocks.before);
+}
+
+/* One that comes in just now may be forgotten: it costs a packet at worst. */
+static void fcn_knocks_age(struct fcn_knocks *knocks, u32 now)
+{
+	if (now - knocks->since < FCN_KNOCK_TIME)
+		return;
+	bitmap_copy(knocks->before, knocks->now, FCN_KNOCK_BITS);
+	bitmap_zero(knocks->now, FCN_KNOCK_BITS);
+	knocks->since = now;
+}
+
 /* Applying a decision. */
 
 /*
@@ -124,9 +168,8 @@ static bool fcn_ct_is_stray(const struct nf_conntrack_tuple_hash *h)
 }
 
 /*
- * The reply tuple that a new entry is going to have must be free: nf_nat does
- * not search when it is given a single port, and a duplicate is only found at
- * the end, where the packet is lost.
+ * Makes way for the reply tuple that a new entry is going to have: a stray that has
+ * it goes.
  *
  * Return: 0, or -EBUSY when a session that matters is in the way.
  */
@@ -137,12 +180,9 @@ static int fcn_ct_clear(struct fcn_net *fn, struct nf_conn *ct,
 	struct nf_conn *other;
 	int err = 0;
 
-	if (likely(!nf_conntrack_tuple_taken(reply, ct)))
-		return 0;
-
 	h = nf_conntrack_find_get(nf_ct_net(ct), nf_ct_zone(ct), reply);
-	if (!h)
-		return 0;	/* has just ended */
+	if (likely(!h))
+		return 0;
 
 	other = nf_ct_tuplehash_to_ctrack(h);
 	if (!fcn_ct_is_stray(h))
@@ -153,11 +193,11 @@ static int fcn_ct_clear(struct fcn_net *fn, struct nf_conn *ct,
 	return err;
 }
 
-/* One manipulation, to exactly this endpoint. */
+/* One manipulation, to exactly this endpoint, whoever else has it. */
 static int fcn_ct_setup(struct nf_conn *ct, const union nf_inet_addr *addr,
 			__be16 port, enum nf_nat_manip_type manip)
 {
-	struct nf_nat_range2 range = {
+	const struct nf_nat_range2 range = {
 		.flags		= NF_NAT_RANGE_MAP_IPS |
 				  NF_NAT_RANGE_PROTO_SPECIFIED,
 		.min_addr	= *addr,
@@ -166,15 +206,48 @@ static int fcn_ct_setup(struct nf_conn *ct, const union nf_inet_addr *addr,
 		.max_proto.all	= port,
 	};
 
-	/*
-	 * With a single port to choose from this is not random at all; it
-	 * only keeps nf_nat from walking the opener's other sessions in
-	 * search of one with the same endpoint.
-	 */
-	if (manip == NF_NAT_MANIP_SRC)
-		range.flags |= NF_NAT_RANGE_PROTO_RANDOM_FULLY;
-
 	return nf_nat_setup_info(ct, &range, manip) == NF_ACCEPT ? 0 : -ENOMEM;
+}
+
+/*
+ * The source, to exactly this endpoint, if no other session has the reply tuple:
+ * a duplicate would only be found at the very end, where the packet is lost
+ * without a word.  nf_nat does not look when there is a single port to choose, so
+ * it may choose from two, this one first.  If it has had to take the other, this
+ * one is not free.
+ *
+ * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
+ */
+static int fcn_ct_setup_source(struct fcn_net *fn, struct nf_conn *ct,
+			       const union nf_inet_addr *addr, __be16 port)
+{
+	const u16 wanted = ntohs(port), odd = wanted & 1;
+	const u16 now = ntohs(fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL)->src.u.all);
+	const struct nf_nat_range2 range = {
+		/* random, so that it does not walk the opener's sessions */
+		.flags		= NF_NAT_RANGE_MAP_IPS |
+				  NF_NAT_RANGE_PROTO_SPECIFIED |
+				  NF_NAT_RANGE_PROTO_RANDOM |
+				  NF_NAT_RANGE_PROTO_OFFSET,
+		.min_addr	= *addr,
+		.max_addr	= *addr,
+		.min_proto.all	= htons(wanted - odd),
+		.max_proto.all	= htons(wanted - odd + 1),
+		/* ... but begins as far from the first as @now is from here */
+		.base_proto.all	= htons(now - odd),
+	};
+	struct nf_conntrack_tuple reply;
+
+	if (nf_nat_setup_info(ct, &range, NF_NAT_MANIP_SRC) != NF_ACCEPT)
+		return -ENOMEM;
+	reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	if (likely(fcn_tuple_dst(&reply) == port))
+		return 0;
+
+	/* the next packet has its way, if that was a stray */
+	*fcn_tuple_dst_port(&reply) = port;
+	fcn_ct_clear(fn, ct, &reply);
+	return -EBUSY;
 }
 
 /* udp_refresh_inbound=0: the sweep needs to know who has spoken. */
@@ -200,22 +273,25 @@ static void fcn_ct_count(const struct fcn_net *fn, struct nf_conn *ct)
 int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 		   const struct fcn_mapping *m, int ifindex)
 {
-	struct nf_conntrack_tuple reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	struct nf_conntrack_tuple reply;
 	struct nf_conn_nat *nat;
 	int err;
 
-	reply.dst.u3 = m->key.ext;
-	*fcn_tuple_dst_port(&reply) = m->ext_port;
-	err = fcn_ct_clear(fn, ct, &reply);
-	if (err)
-		return err;
+	if (unlikely(fcn_ct_knocked(fn, m->ext_port))) {
+		reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+		reply.dst.u3 = m->key.ext;
+		*fcn_tuple_dst_port(&reply) = m->ext_port;
+		err = fcn_ct_clear(fn, ct, &reply);
+		if (err)
+			return err;
+	}
 
 	fcn_ct_count(fn, ct);
 	nat = nf_ct_nat_ext_add(ct);
 	if (!nat)
 		return -ENOMEM;
 	nat->masq_index = ifindex;
-	return fcn_ct_setup(ct, &m->key.ext, m->ext_port, NF_NAT_MANIP_SRC);
+	return fcn_ct_setup_source(fn, ct, &m->key.ext, m->ext_port);
 }
 
 /**
@@ -224,23 +300,48 @@ int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
  * @ct:		entry of the packet, not confirmed
  * @m:		mapping it is sent to
  *
- * Under rcu_read_lock().
+ * Under rcu_read_lock().  Whether another session is in the way
+ * fcn_ct_keep_source() finds out.
  *
- * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
+ * Return: 0, or -ENOMEM.
  */
 int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 		  const struct fcn_mapping *m)
 {
-	struct nf_conntrack_tuple reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	int err;
-
-	reply.src.u3 = m->key.addr;
-	reply.src.u.all = m->key.port;
-	err = fcn_ct_clear(fn, ct, &reply);
-	if (err)
-		return err;
 	fcn_ct_count(fn, ct);
 	return fcn_ct_setup(ct, &m->key.addr, m->key.port, NF_NAT_MANIP_DST);
+}
+
+/**
+ * fcn_ct_keep_source - the other half: a stranger keeps his endpoint
+ * @fn:		namespace
+ * @ct:		entry of the packet, not confirmed
+ *
+ * Under rcu_read_lock().  nf_nat would give him another port if another session
+ * were in the way, and the inside host would not know him.
+ *
+ * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
+ */
+int fcn_ct_keep_source(struct fcn_net *fn, struct nf_conn *ct)
+{
+	const struct nf_conntrack_man *peer;
+
+	peer = &fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL)->src;
+	return fcn_ct_setup_source(fn, ct, &peer->u3, peer->u.all);
+}
+
+/**
+ * fcn_ct_keep_destination - a session goes where its opener has sent it
+ * @ct:		entry of the packet, not confirmed
+ */
+void fcn_ct_keep_destination(struct nf_conn *ct)
+{
+	const struct nf_conntrack_tuple *tuple;
+
+	tuple = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
+	/* if there is no memory, nf_nat does without us */
+	fcn_ct_setup(ct, &tuple->dst.u3, fcn_tuple_dst(tuple),
+		     NF_NAT_MANIP_DST);
 }
 
 /**
@@ -831,6 +932,7 @@ u32 fcn_ct_sweep(struct fcn_net *fn, u32 gen, u32 now, u32 since, bool adopt)
 		.adopt	= adopt,
 	};
 
+	fcn_knocks_age(&fn->knocks, now);
 	fcn_ct_iterate(fn->net, fcn_sweep_entry, &sweep);
 	fcn_sweep_execute(&sweep);
 	return sweep.entries;

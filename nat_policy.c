@@ -490,22 +490,19 @@ static struct nf_conn *fcn_undecided(const struct sk_buff *skb,
 
 /*
  * A first packet to an endpoint of ours, or -ENOENT if it is to none.  From the
- * outside it is only taken where the owner wants it: on a wan interface, or
- * where a rule has @asked.
+ * outside it is only taken where the owner wants it: @wanted, on a wan interface or
+ * where a rule has asked.
  */
 static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 		       struct sk_buff *skb, const struct nf_hook_state *state,
-		       bool asked)
+		       struct nf_conn *ct, bool wanted)
 {
-	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_DST);
 	/* not skb_iif: with bridge netfilter that is still the bridge's port */
 	int iif = state->in->ifindex;
 	const struct nf_conntrack_tuple *tuple;
 	struct fcn_mapping *m;
 	bool inside;
 
-	if (!ct)
-		return -ENOENT;
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	/* pings of our address are the router's to answer */
 	if (fcn_is_icmp(tuple->dst.protonum))
@@ -514,13 +511,15 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 	m = fcn_mapping_find_ext(&fn->table, state->pf, tuple->dst.protonum,
 				 &tuple->dst.u3, tuple->dst.u.all);
 	if (!m || fcn_is_exempt(conf, skb) ||
-	    m->key.zone != fcn_zone(ct))
+	    m->key.zone != fcn_zone(ct)) {
+		if (wanted)
+			fcn_ct_knock(fn, tuple->dst.u.all);
 		return -ENOENT;
+	}
 
 	inside = iif != m->terms.ifindex &&
 		 fcn_from_inside(fn, state->pf, skb, iif);
-	if (inside ? !conf->hairpin :
-		     !asked && !fcn_net_wan(fn, state->pf, iif))
+	if (inside ? !conf->hairpin : !wanted)
 		return -ENOENT;
 	if (!fcn_mapping_accepts(m))
 		return fcn_refuse_stranger(fn, m, iif);
@@ -642,10 +641,13 @@ EXPORT_SYMBOL_GPL(fcn_rule_out);
  */
 int fcn_rule_in(struct sk_buff *skb, const struct nf_hook_state *state)
 {
+	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_DST);
 	struct fcn_net *fn = fcn_net(state->net);
 	const struct fcn_conf *conf = fcn_conf(fn);
 
-	return conf ? fcn_inbound(fn, conf, skb, state, true) : -ENOENT;
+	if (!ct || !conf)
+		return -ENOENT;
+	return fcn_inbound(fn, conf, skb, state, ct, true);
 }
 EXPORT_SYMBOL_GPL(fcn_rule_in);
 
@@ -654,10 +656,24 @@ EXPORT_SYMBOL_GPL(fcn_rule_in);
 static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
 				   const struct nf_hook_state *state)
 {
+	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_DST);
 	struct fcn_net *fn = fcn_net(state->net);
-	int verdict = fcn_inbound(fn, fcn_conf(fn), skb, state, false);
+	bool outside;
+	int verdict;
 
-	return verdict == -ENOENT ? NF_ACCEPT : verdict;
+	if (!ct)
+		return NF_ACCEPT;
+	outside = fcn_net_wan(fn, state->pf, state->in->ifindex);
+	verdict = fcn_inbound(fn, fcn_conf(fn), skb, state, ct, outside);
+	if (verdict != -ENOENT)
+		return verdict;
+	/*
+	 * Nobody translates the destination.  nf_nat would look whether the reply
+	 * tuple is free; but who chooses the source will, and only that matters.
+	 */
+	if (!outside)
+		fcn_ct_keep_destination(ct);
+	return NF_ACCEPT;
 }
 
 /* An inbound flow has got past the filter table: for the status file. */
@@ -701,6 +717,20 @@ static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
+/* No rule has wanted another source for this flow: if a stranger's, he has his. */
+static unsigned int fcn_in_last(struct fcn_net *fn, struct nf_conn *ct)
+{
+	int err;
+
+	if (!fcn_ct_mapping_in(&fn->table, ct))
+		return NF_ACCEPT;
+	err = fcn_ct_keep_source(fn, ct);
+	if (likely(!err))
+		return NF_ACCEPT;
+	return fcn_drop(fn, err == -EBUSY ? FCN_STAT_drop_in_conflict :
+					    FCN_STAT_drop_no_memory);
+}
+
 static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 					 const struct nf_hook_state *state)
 {
@@ -713,7 +743,9 @@ static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 	if (!ct)
 		return NF_ACCEPT;
 	wan = fcn_net_wan(fn, state->pf, state->out->ifindex);
-	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
+	if (!wan)
+		return fcn_in_last(fn, ct);
+	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
 	    fcn_is_bridged(skb))
 		return NF_ACCEPT;
 	if (!fcn_is_mapped(fn, conf, skb, ct, state))

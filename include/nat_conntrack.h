@@ -6,6 +6,7 @@
 #ifndef _FULLCONE_NAT_CONNTRACK_H
 #define _FULLCONE_NAT_CONNTRACK_H
 
+#include <linux/bitmap.h>
 #include <linux/types.h>
 
 #include "nat_mapping.h"
@@ -30,12 +31,29 @@ struct fcn_session {
 	bool			answered;
 };
 
+#define FCN_KNOCK_BITS	1024
+
+/**
+ * struct fcn_knocks - where strangers have knocked lately when nobody was in
+ * @now:	a bit for the ports that have this one's lowest bits; any CPU
+ * @before:	@now as it was at @since
+ * @since:	when @now began, seconds; under fcn_net.mutex
+ */
+struct fcn_knocks {
+	DECLARE_BITMAP(now, FCN_KNOCK_BITS);
+	DECLARE_BITMAP(before, FCN_KNOCK_BITS);
+	u32	since;
+};
+
+void fcn_ct_knock(struct fcn_net *fn, __be16 port);
 void fcn_ct_key(const struct fcn_conf *conf, const struct nf_conn *ct,
 		const union nf_inet_addr *ext, struct fcn_key *key);
 int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 		   const struct fcn_mapping *m, int ifindex);
 int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 		  const struct fcn_mapping *m);
+int fcn_ct_keep_source(struct fcn_net *fn, struct nf_conn *ct);
+void fcn_ct_keep_destination(struct nf_conn *ct);
 int fcn_ct_divert(struct nf_conn *ct, const struct fcn_mapping *to);
 
 u32 fcn_ct_buckets(void);

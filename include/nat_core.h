@@ -90,6 +90,7 @@ struct fcn_stats {
  * @statics:	the static forwards
  * @clock:	the worker
  * @table:	the mappings, with locks of its own
+ * @knocks:	what strangers may have left behind; see fcn_ct_knock()
  * @events:	work: an address or a device may have come or gone
  * @linger:	work: after the last rule
  * @refused:	when a limit last refused something, seconds;
@@ -116,6 +117,7 @@ struct fcn_net {
 	struct fcn_clock		clock;
 
 	struct fcn_table		table;
+	struct fcn_knocks		knocks;
 	struct delayed_work		events;
 	struct delayed_work		linger;
 	u32				refused;
