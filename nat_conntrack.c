@@ -3,7 +3,8 @@
  * Conntrack seen from us.
  *
  * The first part applies a decision to a new entry: it gets exactly the
- * endpoint of its mapping, or the packet is dropped.  The second part reads
+ * endpoint of its mapping, and a stranger keeps his, or the packet is dropped.
+ * It remembers where entries may be in the way.  The second part reads
  * entries: to which mapping one belongs, how far it has come, when it saw its
  * last packet.  The third is the sweep that does so for all of a namespace.
  *
@@ -180,9 +181,13 @@ static int fcn_ct_clear(struct fcn_net *fn, struct nf_conn *ct,
 	struct nf_conn *other;
 	int err = 0;
 
-	h = nf_conntrack_find_get(nf_ct_net(ct), nf_ct_zone(ct), reply);
-	if (likely(!h))
+	/* not by the same flow's entry, of a packet that was a little faster */
+	if (likely(!nf_conntrack_tuple_taken(reply, ct)))
 		return 0;
+
+	h = nf_conntrack_find_get(nf_ct_net(ct), nf_ct_zone(ct), reply);
+	if (!h)
+		return 0;	/* has just ended */
 
 	other = nf_ct_tuplehash_to_ctrack(h);
 	if (!fcn_ct_is_stray(h))
@@ -193,9 +198,10 @@ static int fcn_ct_clear(struct fcn_net *fn, struct nf_conn *ct,
 	return err;
 }
 
-/* One manipulation, to exactly this endpoint, whoever else has it. */
-static int fcn_ct_setup(struct nf_conn *ct, const union nf_inet_addr *addr,
-			__be16 port, enum nf_nat_manip_type manip)
+/* The destination, to exactly this endpoint. */
+static int fcn_ct_setup_destination(struct nf_conn *ct,
+				    const union nf_inet_addr *addr,
+				    __be16 port)
 {
 	const struct nf_nat_range2 range = {
 		.flags		= NF_NAT_RANGE_MAP_IPS |
@@ -206,23 +212,30 @@ static int fcn_ct_setup(struct nf_conn *ct, const union nf_inet_addr *addr,
 		.max_proto.all	= port,
 	};
 
-	return nf_nat_setup_info(ct, &range, manip) == NF_ACCEPT ? 0 : -ENOMEM;
+	return nf_nat_setup_info(ct, &range, NF_NAT_MANIP_DST) == NF_ACCEPT ?
+	       0 : -ENOMEM;
 }
+
+/*
+ * Ports that nf_nat is offered for one.  Newer kernels end a closing TCP session that
+ * is in the way, but only when no more than 32 ports are left to try.
+ */
+#define FCN_OFFER	64
 
 /*
  * The source, to exactly this endpoint, if no other session has the reply tuple:
  * a duplicate would only be found at the very end, where the packet is lost
- * without a word.  nf_nat does not look when there is a single port to choose, so
- * it may choose from two, this one first.  If it has had to take the other, this
- * one is not free.
+ * without a word.  nf_nat takes a single port even if it is taken; so it is offered
+ * more, and made to begin with this one.  If it has had to take another, this one is
+ * not free.
  *
  * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
  */
 static int fcn_ct_setup_source(struct fcn_net *fn, struct nf_conn *ct,
 			       const union nf_inet_addr *addr, __be16 port)
 {
-	const u16 wanted = ntohs(port), odd = wanted & 1;
-	const u16 now = ntohs(fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL)->src.u.all);
+	const u16 first = ntohs(port) & ~(FCN_OFFER - 1);
+	const u16 has = ntohs(fcn_tuple_dst(fcn_ct_tuple(ct, IP_CT_DIR_REPLY)));
 	const struct nf_nat_range2 range = {
 		/* random, so that it does not walk the opener's sessions */
 		.flags		= NF_NAT_RANGE_MAP_IPS |
@@ -231,10 +244,10 @@ static int fcn_ct_setup_source(struct fcn_net *fn, struct nf_conn *ct,
 				  NF_NAT_RANGE_PROTO_OFFSET,
 		.min_addr	= *addr,
 		.max_addr	= *addr,
-		.min_proto.all	= htons(wanted - odd),
-		.max_proto.all	= htons(wanted - odd + 1),
-		/* ... but begins as far from the first as @now is from here */
-		.base_proto.all	= htons(now - odd),
+		.min_proto.all	= htons(first),
+		.max_proto.all	= htons(first + FCN_OFFER - 1),
+		/* it begins at first + (has - base) */
+		.base_proto.all	= htons(has - (ntohs(port) - first)),
 	};
 	struct nf_conntrack_tuple reply;
 
@@ -309,7 +322,7 @@ int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 		  const struct fcn_mapping *m)
 {
 	fcn_ct_count(fn, ct);
-	return fcn_ct_setup(ct, &m->key.addr, m->key.port, NF_NAT_MANIP_DST);
+	return fcn_ct_setup_destination(ct, &m->key.addr, m->key.port);
 }
 
 /**
@@ -339,9 +352,8 @@ void fcn_ct_keep_destination(struct nf_conn *ct)
 	const struct nf_conntrack_tuple *tuple;
 
 	tuple = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
-	/* if there is no memory, nf_nat does without us */
-	fcn_ct_setup(ct, &tuple->dst.u3, fcn_tuple_dst(tuple),
-		     NF_NAT_MANIP_DST);
+	/* nothing changes, so nothing can fail */
+	fcn_ct_setup_destination(ct, &tuple->dst.u3, fcn_tuple_dst(tuple));
 }
 
 /**
@@ -357,7 +369,7 @@ void fcn_ct_keep_destination(struct nf_conn *ct)
  */
 int fcn_ct_divert(struct nf_conn *ct, const struct fcn_mapping *to)
 {
-	return fcn_ct_setup(ct, &to->key.addr, to->key.port, NF_NAT_MANIP_DST);
+	return fcn_ct_setup_destination(ct, &to->key.addr, to->key.port);
 }
 
 /* Reading an entry. */

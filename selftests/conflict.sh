@@ -11,7 +11,6 @@
 
 need_module
 [[ -z $FULLCONE_STANDIN ]] || skip_all "needs the module"
-need_tools conntrack
 home_network
 fullcone_on
 firewall none
