@@ -109,10 +109,13 @@ void fcn_ct_key(const struct fcn_conf *conf, const struct nf_conn *ct,
 		       &fcn_ct_tuple(ct, IP_CT_DIR_REPLY)->src, ext, key);
 }
 
-/* Strays: what knocked on a port of ours when nobody was in. */
+/* Strays: what has knocked on a port when it was no mapping's. */
 
-/* How long a knock is remembered at least, seconds: for as long as conntrack keeps it. */
-#define FCN_KNOCK_TIME	120
+/*
+ * How long a knock is remembered at least, seconds: as long as an entry that nobody
+ * answers lasts with our sysctls.  One that goes on for longer costs a packet.
+ */
+#define FCN_KNOCK_TIME	240
 
 static u32 fcn_knock_bit(__be16 port)
 {
@@ -120,12 +123,12 @@ static u32 fcn_knock_bit(__be16 port)
 }
 
 /**
- * fcn_ct_knock - a stranger's packet has come to a port that is no mapping's
+ * fcn_ct_knock - a first packet has come to a port that is no mapping's
  * @fn:		namespace
  * @port:	network order
  *
  * The router may keep an entry for it, which will be in the way of a mapping's
- * session with that stranger.
+ * session with its sender.
  */
 void fcn_ct_knock(struct fcn_net *fn, __be16 port)
 {

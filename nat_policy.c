@@ -500,6 +500,7 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 	/* not skb_iif: with bridge netfilter that is still the bridge's port */
 	int iif = state->in->ifindex;
 	const struct nf_conntrack_tuple *tuple;
+	const struct fcn_pool *pool;
 	struct fcn_mapping *m;
 	bool inside;
 
@@ -508,11 +509,12 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (fcn_is_icmp(tuple->dst.protonum))
 		return -ENOENT;
 
-	m = fcn_mapping_find_ext(&fn->table, state->pf, tuple->dst.protonum,
-				 &tuple->dst.u3, tuple->dst.u.all);
+	pool = fcn_pool_find(&fn->table.pools, state->pf, tuple->dst.protonum,
+			     &tuple->dst.u3);
+	m = pool ? fcn_pool_owner(pool, ntohs(tuple->dst.u.all)) : NULL;
 	if (!m || fcn_is_exempt(conf, skb) ||
 	    m->key.zone != fcn_zone(ct)) {
-		if (wanted)
+		if (pool || wanted)
 			fcn_ct_knock(fn, tuple->dst.u.all);
 		return -ENOENT;
 	}
