@@ -7,11 +7,12 @@
  * priorities, until one has decided:
  *
  *	PREROUTING, last:	inbound and hairpinned flows to an endpoint of
- *				ours that no port forward has taken
+ *				ours that no port forward has taken; others from
+ *				inside go where they were sent
  *	POSTROUTING, first:	the source of hairpinned flows; outbound flows on
  *				a wan interface (order=first)
- *	POSTROUTING, last:	the same for order=last; and what nobody has
- *				decided is masqueraded
+ *	POSTROUTING, last:	the same for order=last; what nobody has decided
+ *				is masqueraded, and strangers keep their source
  *
  * Between INT_MIN and INT_MAX nothing else can get in the way, whatever
  * priority a user gives to a chain.  And rules of the owner, which xt_FULLCONENAT
@@ -404,7 +405,6 @@ static unsigned int fcn_in(struct fcn_net *fn, const struct fcn_conf *conf,
 {
 	const struct nf_conntrack_man *peer;
 	struct fcn_wan *wan;
-	int err;
 
 	peer = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src;
 	if (!fcn_filter_admits(m, &peer->u3, peer->u.all))
@@ -413,11 +413,12 @@ static unsigned int fcn_in(struct fcn_net *fn, const struct fcn_conf *conf,
 	wan = fcn_net_wan(fn, m->key.family, iif);
 	if (!fcn_has_room(fn, conf, m))
 		return fcn_refuse_session(fn, m, wan);
-	err = fcn_ct_map_in(fn, ct, m);
-	if (!err && wan)
+	if (fcn_ct_map_in(fn, ct, m))
+		return fcn_drop(fn, FCN_STAT_drop_no_memory);
+	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN);
-	return fcn_conclude(fn, err, FCN_STAT_flows_in,
-			    FCN_STAT_drop_in_conflict);
+	fcn_stat_inc(fn, FCN_STAT_flows_in);
+	return NF_ACCEPT;
 }
 
 /*
@@ -451,6 +452,15 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
 }
 
+/* An inside host, or the router, has sent this packet to @to, not a stranger. */
+static bool fcn_opened_inside(const struct fcn_net *fn,
+			      const struct sk_buff *skb,
+			      const struct fcn_mapping *to)
+{
+	return skb->skb_iif != to->terms.ifindex &&
+	       fcn_from_inside(fn, to->key.family, skb, skb->skb_iif);
+}
+
 /*
  * Has an inside host sent this packet to @to?  The router's own packets only have
  * such a destination if a rule of the owner says so.
@@ -465,8 +475,7 @@ static bool fcn_is_hairpinned(const struct fcn_net *fn,
 	const u8 family = to->key.family;
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
-	return conf->hairpin && skb->skb_iif != to->terms.ifindex &&
-	       fcn_from_inside(fn, family, skb, skb->skb_iif) &&
+	return conf->hairpin && fcn_opened_inside(fn, skb, to) &&
 	       fcn_conf_inside(conf, family, &tuple->src.u3) &&
 	       !fcn_addr_is_local(fn->net, family, &tuple->src.u3);
 }
@@ -671,7 +680,8 @@ static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
 		return verdict;
 	/*
 	 * Nobody translates the destination.  nf_nat would look whether the reply
-	 * tuple is free; but who chooses the source will, and only that matters.
+	 * tuple is free, and change an ICMP query's id if it is not; but who chooses
+	 * the source looks, too, and only that matters.
 	 */
 	if (!outside)
 		fcn_ct_keep_destination(ct);
@@ -719,12 +729,17 @@ static unsigned int fcn_postrouting_first(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-/* No rule has wanted another source for this flow: if a stranger's, he has his. */
-static unsigned int fcn_in_last(struct fcn_net *fn, struct nf_conn *ct)
+/*
+ * No rule has wanted another source for this flow: if it is a stranger's, he keeps
+ * his.  nf_nat may give another port to others whose destination was translated.
+ */
+static unsigned int fcn_in_last(struct fcn_net *fn, const struct sk_buff *skb,
+				struct nf_conn *ct)
 {
+	const struct fcn_mapping *to = fcn_ct_mapping_in(&fn->table, ct);
 	int err;
 
-	if (!fcn_ct_mapping_in(&fn->table, ct))
+	if (!to || fcn_opened_inside(fn, skb, to))
 		return NF_ACCEPT;
 	err = fcn_ct_keep_source(fn, ct);
 	if (likely(!err))
@@ -745,11 +760,9 @@ static unsigned int fcn_postrouting_last(void *priv, struct sk_buff *skb,
 	if (!ct)
 		return NF_ACCEPT;
 	wan = fcn_net_wan(fn, state->pf, state->out->ifindex);
-	if (!wan)
-		return fcn_in_last(fn, ct);
-	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
+	if (!wan || fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb) ||
 	    fcn_is_bridged(skb))
-		return NF_ACCEPT;
+		return fcn_in_last(fn, skb, ct);
 	if (!fcn_is_mapped(fn, conf, skb, ct, state))
 		return fcn_translate(fn, skb, state, ct, &masquerade);
 
