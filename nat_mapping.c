@@ -2,15 +2,16 @@
 /*
  * The mapping table.
  *
- * Owns the mappings and both ways to find one: by inside endpoint in a
- * resizable hash with a secret key, by outside endpoint in the port pool of
- * its external address and protocol.
+ * Owns the mappings and the ways to find one: by inside endpoint in a resizable
+ * hash with a secret key, or where most have it, at their own port outside; by
+ * outside endpoint in the port pool of its external address and protocol.
  *
  * Invariants:
  *  - at most one mapping for a key, at most one owner for an external port;
  *  - a mapping is in both indexes; or it is dying, or a second one of its
  *    endpoint from before we were there: then it only holds its port, so that
- *    its sessions can still be found and nobody else gets the port;
+ *    its sessions can still be found and nobody else gets the port.  What can
+ *    fail comes first: the hash, then the port, both under the pool's lock;
  *  - everything is found under RCU; nothing outside this table keeps a
  *    pointer to a mapping past rcu_read_unlock();
  *  - creation, revival, and every change of state happen under the lock of
@@ -171,8 +172,8 @@ struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
 /**
  * fcn_mapping_find_any - look a mapping up by its inside endpoint alone
  * @table:	the table
- * @key:	inside endpoint, and the external address to be looked at first;
- *		on success the address that was found
+ * @key:	inside endpoint, and the external address to be looked at first,
+ *		sealed; on success that of the mapping
  *
  * Looks at FCN_POOLS_LOOKED pools at most: addresses are few, or the endpoint is
  * at one of the first.

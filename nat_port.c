@@ -143,7 +143,7 @@ struct fcn_pool *fcn_pool_find(struct fcn_pools *pools, u8 family, u8 proto,
 	return fcn_pool_search(pools, family, proto, addr);
 }
 
-/* Lock held: a pool is there, in front if its place there is free. */
+/* Lock held: adds a pool, also in front if no other has its place there. */
 static void fcn_pool_link(struct fcn_pools *pools, struct fcn_pool *pool)
 {
 	struct fcn_pool __rcu **place;

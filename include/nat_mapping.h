@@ -46,7 +46,7 @@ struct fcn_key {
 	union nf_inet_addr	peer;
 	u32			hash;
 	u32			pad;
-};
+} __aligned(8);
 
 /**
  * struct fcn_terms - on what terms a mapping is made
@@ -76,7 +76,7 @@ struct fcn_terms {
 
 /**
  * struct fcn_mapping - X:x has E:e
- * @node:	in fcn_table.inside, while not %FCN_DYING
+ * @node:	in fcn_table.inside, while not %FCN_DYING, and not @second
  * @key:	fixed at creation
  * @table:	fixed at creation
  * @pool:	owns the port; fixed at creation, outlives the mapping

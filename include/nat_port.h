@@ -98,7 +98,7 @@ struct fcn_pool {
  *		all routers have fewer pools than this has places: most packets
  *		find theirs here, or that there is none
  * @list:	all of them in the order of their ids, under RCU
- * @lock:	protects changes of all members but @table
+ * @lock:	protects changes of all members
  * @next_id:	id of the next pool
  * @count:	pools in @list
  */
@@ -106,7 +106,7 @@ struct fcn_pools {
 	struct rhashtable	table;
 	struct fcn_pool __rcu	*front[1 << FCN_FRONT_BITS];
 	struct list_head	list;
-	spinlock_t		lock;	/* protects what is around it */
+	spinlock_t		lock;	/* protects all members */
 	u32			next_id;
 	u32			count;
 };
