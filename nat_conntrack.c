@@ -54,11 +54,6 @@ fcn_ct_tuple(const struct nf_conn *ct, enum ip_conntrack_dir dir)
 	return &ct->tuplehash[dir].tuple;
 }
 
-static u16 fcn_ct_zone_id(const struct nf_conn *ct)
-{
-	return nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL);
-}
-
 /* The port at the receiving end of a tuple; an ICMP query has one id only. */
 static __be16 *fcn_tuple_dst_port(struct nf_conntrack_tuple *tuple)
 {

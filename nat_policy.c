@@ -173,11 +173,6 @@ static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 	       fcn_from_inside(fn, family, skb, iif);
 }
 
-static u16 fcn_zone(const struct nf_conn *ct)
-{
-	return nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL);
-}
-
 /* How long a first packet keeps its mapping, as a deadline in seconds. */
 static u32 fcn_first_deadline(const struct fcn_conf *conf,
 			      const struct nf_conn *ct)
@@ -222,8 +217,8 @@ static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	if (likely(!fcn_conf_per_peer(conf, tuple->dst.protonum)))
-		m = fcn_mapping_get_home(fn, conf, tuple, fcn_zone(ct), ext,
-					 deadline);
+		m = fcn_mapping_get_home(fn, conf, tuple, fcn_ct_zone_id(ct),
+					 ext, deadline);
 	if (likely(m))
 		return m;
 	fcn_ct_key(conf, ct, ext, &key);
@@ -522,7 +517,7 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 			     &tuple->dst.u3);
 	m = pool ? fcn_pool_owner(pool, ntohs(tuple->dst.u.all)) : NULL;
 	if (!m || fcn_is_exempt(conf, skb) ||
-	    m->key.zone != fcn_zone(ct)) {
+	    m->key.zone != fcn_ct_zone_id(ct)) {
 		if (pool || wanted)
 			fcn_ct_knock(fn, tuple->dst.u.all);
 		return -ENOENT;

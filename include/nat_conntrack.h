@@ -8,13 +8,14 @@
 
 #include <linux/bitmap.h>
 #include <linux/types.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_conntrack_zones.h>
 
 #include "nat_mapping.h"
 #include "nat_timewait.h"
 
 struct fcn_conf;
 struct fcn_net;
-struct nf_conn;
 
 /**
  * struct fcn_session - what an entry says
@@ -31,10 +32,16 @@ struct fcn_session {
 	bool			answered;
 };
 
+/* The conntrack zone of an entry's original direction. */
+static inline u16 fcn_ct_zone_id(const struct nf_conn *ct)
+{
+	return nf_ct_zone_id(nf_ct_zone(ct), IP_CT_DIR_ORIGINAL);
+}
+
 #define FCN_KNOCK_BITS	1024
 
 /**
- * struct fcn_knocks - where strangers have knocked lately when nobody was in
+ * struct fcn_knocks - where somebody has knocked lately when nobody was in
  * @now:	a bit for the ports that have this one's lowest bits; any CPU
  * @before:	@now as it was at @since
  * @since:	when @now began, seconds; under fcn_net.mutex
