@@ -87,18 +87,13 @@ void fcn_pools_exit(struct fcn_pools *pools)
 	rhashtable_destroy(&pools->table);
 }
 
-/* The place of a pool in front. */
-static u32 fcn_pool_place(u8 proto, const union nf_inet_addr *addr)
+static struct fcn_front *fcn_pools_front(struct fcn_pools *pools, u8 proto,
+					 const union nf_inet_addr *addr)
 {
 	const __u32 *word = addr->all;
 
-	return hash_32(word[0] ^ word[1] ^ word[2] ^ word[3] ^ proto,
-		       FCN_FRONT_BITS);
-}
-
-static u32 fcn_pool_place_of(const struct fcn_pool *pool)
-{
-	return fcn_pool_place(pool->key.proto, &pool->key.addr);
+	return &pools->front[hash_32(word[0] ^ word[1] ^ word[2] ^ word[3] ^
+				     proto, FCN_FRONT_BITS)];
 }
 
 static struct fcn_pool_key fcn_pool_key(u8 family, u8 proto,
@@ -134,47 +129,45 @@ static struct fcn_pool *fcn_pool_search(struct fcn_pools *pools, u8 family,
 struct fcn_pool *fcn_pool_find(struct fcn_pools *pools, u8 family, u8 proto,
 			       const union nf_inet_addr *addr)
 {
-	struct fcn_pool *pool;
+	const struct fcn_front *front = fcn_pools_front(pools, proto, addr);
+	struct fcn_pool *pool = rcu_dereference(front->pool);
 
-	pool = rcu_dereference(pools->front[fcn_pool_place(proto, addr)]);
-	if (!pool || (nf_inet_addr_cmp(&pool->key.addr, addr) &&
-		      pool->key.proto == proto && pool->key.family == family))
+	if (pool && nf_inet_addr_cmp(&pool->key.addr, addr) &&
+	    pool->key.proto == proto && pool->key.family == family)
 		return pool;
+	if (!READ_ONCE(front->count))
+		return NULL;
 	return fcn_pool_search(pools, family, proto, addr);
 }
 
-/* Lock held: adds a pool, also in front if no other has its place there. */
+/* Lock held: adds a pool, also in front if no other has the place. */
 static void fcn_pool_link(struct fcn_pools *pools, struct fcn_pool *pool)
 {
-	struct fcn_pool __rcu **place;
+	struct fcn_front *front;
 
 	lockdep_assert_held(&pools->lock);
 	pool->id = pools->next_id++;
 	WRITE_ONCE(pools->count, pools->count + 1);
 	list_add_tail_rcu(&pool->list, &pools->list);
-	place = &pools->front[fcn_pool_place_of(pool)];
-	if (!rcu_access_pointer(*place))
-		rcu_assign_pointer(*place, pool);
+	front = fcn_pools_front(pools, pool->key.proto, &pool->key.addr);
+	WRITE_ONCE(front->count, front->count + 1);
+	if (!rcu_access_pointer(front->pool))
+		rcu_assign_pointer(front->pool, pool);
 }
 
-/* Lock held: a pool goes, and another one takes its place in front. */
+/* Lock held: removes a pool; others of its place are found in the table. */
 static void fcn_pool_unlink(struct fcn_pools *pools, struct fcn_pool *pool)
 {
-	const u32 place = fcn_pool_place_of(pool);
-	struct fcn_pool *other;
+	struct fcn_front *front;
 
 	lockdep_assert_held(&pools->lock);
-	rhashtable_remove_fast(&pools->table, &pool->node, fcn_pool_params);
+	front = fcn_pools_front(pools, pool->key.proto, &pool->key.addr);
+	if (rcu_access_pointer(front->pool) == pool)
+		RCU_INIT_POINTER(front->pool, NULL);
+	WRITE_ONCE(front->count, front->count - 1);
 	list_del_rcu(&pool->list);
 	WRITE_ONCE(pools->count, pools->count - 1);
-	if (rcu_access_pointer(pools->front[place]) != pool)
-		return;
-	list_for_each_entry(other, &pools->list, list)
-		if (fcn_pool_place_of(other) == place)
-			break;
-	if (list_entry_is_head(other, &pools->list, list))
-		other = NULL;
-	rcu_assign_pointer(pools->front[place], other);
+	rhashtable_remove_fast(&pools->table, &pool->node, fcn_pool_params);
 }
 
 static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,

@@ -92,11 +92,20 @@ struct fcn_pool {
 #define FCN_FRONT_BITS	6
 
 /**
+ * struct fcn_front - a place in front of the table of pools
+ * @pool:	one of the pools that belong here, under RCU, or NULL
+ * @count:	how many those are; read with READ_ONCE()
+ */
+struct fcn_front {
+	struct fcn_pool __rcu	*pool;
+	u32			count;
+};
+
+/**
  * struct fcn_pools - the pools of a namespace
  * @table:	by key, under RCU
- * @front:	one pool of each hash value that any pool has, under RCU.  Nearly
- *		all routers have fewer pools than this has places: most packets
- *		find theirs here, or that there is none
+ * @front:	by a small hash.  Nearly all routers have fewer pools than this has
+ *		places: most packets find theirs here, or that there is none
  * @list:	all of them in the order of their ids, under RCU
  * @lock:	protects changes of all members
  * @next_id:	id of the next pool
@@ -104,7 +113,7 @@ struct fcn_pool {
  */
 struct fcn_pools {
 	struct rhashtable	table;
-	struct fcn_pool __rcu	*front[1 << FCN_FRONT_BITS];
+	struct fcn_front	front[1 << FCN_FRONT_BITS];
 	struct list_head	list;
 	spinlock_t		lock;	/* protects all members */
 	u32			next_id;
