@@ -31,9 +31,14 @@ write() {
 	[[ $value == "$2" ]] || complain "$1 reads as \"$value\" after \"$2\""
 }
 
+# What apdm has made would stay for its time, and its endpoints' other mappings come beside it.
+flush() {
+	echo flush >"$state/mappings" || complain "flush fails"
+}
+
 race() {
 	# a race of few rounds begins somewhere else each time
-	local round=0 first=$((RANDOM / 2 * 2))
+	local round=0 first=$((RANDOM / 2 * 2)) other=""
 	local lists=("" "other wan" "other" "wan" "wan gone0 other")
 	local others=("order last" "order first" "ports 2000-2099,3000" "ports 1024-65535" "hairpin 0" "hairpin 1"
 		"max_mappings 100" "max_mappings 60000" "udp_timeout 600" "udp_timeout 300" "port_holddown 0"
@@ -45,13 +50,21 @@ race() {
 	while ((round < rounds)); do
 		write wan "${lists[round % ${#lists[@]}]}"
 		((round % 3)) || pause 0.05
+		other=${others[(first + round) % ${#others[@]}]}
 		# shellcheck disable=SC2086 # two words
-		write ${others[(first + round) % ${#others[@]}]}
+		write $other
 		write wan "wan other"
 		more flows_out 8 flows_in 1 || break
+		[[ $other != "mapping eim" ]] || flush
 		((++round))
 	done
 	count rounds "$round"
+	if [[ $other == "mapping apdm" ]]; then
+		write mapping eim
+		more flows_out 8 flows_in 1
+		flush
+	fi
+	more flows_out 8 flows_in 1
 }
 
 reader() {
@@ -82,7 +95,7 @@ must_knob wan "wan other"
 targets+=("$C:4000-4001")
 packets
 beside reader reader
-run_race race write
+run_race race write flush
 expect_beside reader readings
 for value in "order first" "ports 1024-65535" "max_mappings 60000" "hairpin 1" "udp_timeout 300" "port_holddown 120" \
 	"udp_refresh_inbound 1" "filter_udp eif" "filter_tcp eif" "mapping_max_sessions 0" "host_max_mappings 0" \
