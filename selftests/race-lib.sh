@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What the races share: a router with packets on both processors, programs that disturb it, and what must hold when they have
-# ended. Sourced after lib.sh. FULLCONE_ROUNDS says how many rounds a race has, 20 by default.
+# ended. Sourced after lib.sh. FULLCONE_ROUNDS says how many rounds a race has, 10 by default.
 #
 # A program is a function of the script, run with others that it uses by one process inside the router: where everything is
 # emulated, to start a process may cost more than a round. Whatever it prints is a complaint, but for lines "count NAME NUMBER".
 #
 # shellcheck disable=SC2034,SC2153,SC2154 # the variables of lib.sh, and those for the scripts that source this
 
-rounds=${FULLCONE_ROUNDS:-20}
+rounds=${FULLCONE_ROUNDS:-10}
 # how often a round does what is short: less where there are many rounds
 often=$((rounds > 30 ? 3 : 10))
 state=/proc/net/fullcone_nat
