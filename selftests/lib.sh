@@ -170,7 +170,8 @@ pause() {
 # time is a bound for a machine that hangs, not an opinion about speed: under
 # emulation everything may take a hundred times longer.
 wait_for() {
-	local deadline=$((SECONDS + $1))
+	local deadline=$((SECONDS + $1)) naps=(0.05 0.1 0.2 0.4) nap=0
+
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if ((SECONDS >= deadline)); then
@@ -178,7 +179,9 @@ wait_for() {
 			"$@" >/dev/null 2>&1
 			return
 		fi
-		pause 0.05
+		# a look may cost more than what is waited for
+		pause "${naps[nap]}"
+		((nap += nap < 3, 1))
 	done
 }
 
@@ -346,20 +349,36 @@ need_tools() {
 # new_ns VARIABLE NAME: makes a namespace with a random name and puts that into
 # VARIABLE
 new_ns() {
-	local ns
-	ns="fc-$2-$$-$RANDOM"
-	ip netns add "$ns" || bail_out "can't make a namespace"
-	namespaces+=("$ns")
-	printf -v "$1" '%s' "$ns"
-	# A namespace may inherit what the machine has set for itself.
-	set_sysctl "$ns" "net.ipv6.conf.default.disable_ipv6=$((FULLCONE_FAMILY == 4))" \
+	make_ns "$@"
+	ip -n "${!1}" link set lo up
+}
+
+# make_ns VARIABLE NAME...: several at once, their loopback devices still down
+make_ns() {
+	local newcomers=() ns
+
+	while (($#)); do
+		ns="fc-$2-$$-$RANDOM"
+		newcomers+=("$ns")
+		printf -v "$1" '%s' "$ns"
+		shift 2
+	done
+	namespaces+=("${newcomers[@]}")
+	printf 'netns add %s\n' "${newcomers[@]}" | ip -batch - || bail_out "can't make a namespace"
+	for ns in "${newcomers[@]}"; do
+		clean_sysctls "$ns"
+	done
+}
+
+# A namespace may inherit what the machine has set for itself.
+clean_sysctls() {
+	set_sysctl "$1" "net.ipv6.conf.default.disable_ipv6=$((FULLCONE_FAMILY == 4))" \
 		"net.ipv6.conf.all.disable_ipv6=$((FULLCONE_FAMILY == 4))" \
 		net.ipv6.conf.default.accept_ra=0 net.ipv6.conf.all.forwarding=0 \
 		net.ipv6.icmp.ratelimit=0 net.ipv6.icmp.echo_ignore_all=0 \
 		net.ipv4.conf.all.rp_filter=0 \
 		net.ipv4.conf.default.rp_filter=0 net.ipv4.icmp_ratelimit=0 \
 		net.ipv4.icmp_echo_ignore_all=0 net.ipv4.ip_forward=0
-	ip -n "$ns" link set lo up
 }
 
 # set_sysctl NS NAME=VALUE...: those the kernel does not have are passed over
@@ -455,16 +474,11 @@ del_address() {
 home_network() {
 	local i ns
 
-	new_ns R r
-	new_ns NET net
-	new_ns X1 x1
-	new_ns X2 x2
-	new_ns X3 x3
-	new_ns SRV srv
-	new_ns STRANGER z
+	make_ns R r NET net X1 x1 X2 x2 X3 x3 SRV srv STRANGER z
 	ADDR=([$R]=$W [$X1]=$H1 [$X2]=$H2 [$X3]=$H3 [$SRV]=$A [$STRANGER]=$Z)
 
 	ip -n "$R" -batch - <<-END || bail_out "no bridge or veth devices here"
+		link set lo up
 		link add br0 type bridge forward_delay 0
 		$(address_command br0 "$HR")
 		link set br0 up
@@ -475,15 +489,18 @@ home_network() {
 	i=1
 	for ns in "$X1" "$X2" "$X3"; do
 		ip -n "$ns" -batch - <<-END
+			link set lo up
 			link add eth0 type veth peer name x$i netns $R
 			$(address_command eth0 "${ADDR[$ns]}")
 			link set eth0 up
 			route add default via $(bare "$HR")
 		END
-		ip -n "$R" link set x$((i++)) master br0 up
+		((++i))
 	done
+	printf 'link set %s master br0 up\n' x1 x2 x3 | ip -n "$R" -batch -
 
 	ip -n "$NET" -batch - <<-END
+		link set lo up
 		link add br0 type bridge forward_delay 0
 		link set br0 up
 		link set r master br0 up
@@ -493,11 +510,13 @@ home_network() {
 		link set z master br0 up
 	END
 	ip -n "$SRV" -batch - <<-END
+		link set lo up
 		$(address_command eth0 "$A")
 		$(address_command eth0 "$B")
 		link set eth0 up
 	END
 	ip -n "$STRANGER" -batch - <<-END
+		link set lo up
 		$(address_command eth0 "$Z")
 		link set eth0 up
 	END
@@ -621,7 +640,7 @@ module_loaded() {
 }
 
 need_module() {
-	local out name
+	local out
 
 	if [[ -n $FULLCONE_STANDIN ]]; then
 		note "no module: $FULLCONE_STANDIN stands in"
@@ -630,9 +649,8 @@ need_module() {
 	module_loaded && return
 	[[ -e $FULLCONE_KO ]] || skip_all "needs $FULLCONE_KO"
 	# insmod does not resolve dependencies
-	for name in nf_nat $(modinfo -F depends "$FULLCONE_KO" | tr , ' '); do
-		modprobe -q "$name" 2>/dev/null
-	done
+	# shellcheck disable=SC2046 # a list
+	modprobe -qa nf_nat $(modinfo -F depends "$FULLCONE_KO" | tr , ' ') 2>/dev/null
 	if ! out=$(insmod "$FULLCONE_KO" 2>&1); then
 		fail "the module can be loaded" "$out" "$(dmesg 2>/dev/null | tail -n 5)"
 		finish
