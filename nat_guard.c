@@ -25,12 +25,10 @@
 #include "nat_policy.h"
 #include "nat_wan.h"
 
-/* No entry, and not because the owner wants none (NOTRACK). */
-static bool fcn_is_invalid(const struct sk_buff *skb)
+/* No entry: nearly all have one.  And not because the owner wants none (NOTRACK). */
+static __always_inline bool fcn_is_invalid(const struct sk_buff *skb)
 {
-	enum ip_conntrack_info ctinfo;
-
-	return !nf_ct_get(skb, &ctinfo) && ctinfo != IP_CT_UNTRACKED;
+	return unlikely(!skb_nfct(skb)) && skb->_nfct != IP_CT_UNTRACKED;
 }
 
 /* It came out of no tunnel of IPsec's: in the clear, by a wan interface. */
@@ -46,7 +44,7 @@ static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
 	const struct fcn_conf *conf;
 	struct fcn_net *fn;
 
-	if (likely(!fcn_is_invalid(skb)))
+	if (!fcn_is_invalid(skb))
 		return NF_ACCEPT;
 
 	fn = fcn_net(state->net);
@@ -113,7 +111,7 @@ static unsigned int fcn_guard_input(void *priv, struct sk_buff *skb,
 	const struct fcn_conf *conf;
 	struct fcn_net *fn;
 
-	if (likely(!fcn_is_invalid(skb)))
+	if (!fcn_is_invalid(skb))
 		return NF_ACCEPT;
 
 	fn = fcn_net(state->net);
