@@ -69,25 +69,20 @@ static __be16 fcn_tuple_dst(const struct nf_conntrack_tuple *tuple)
 	return tuple->dst.u.all;
 }
 
-/* What the mapping of an end of an entry is found by. */
+/* What the mapping of an end of an entry is found by; as long as @peer is there. */
 static void fcn_ct_end_key(const struct fcn_conf *conf,
 			   const struct nf_conn *ct,
 			   const struct nf_conntrack_man *inside,
 			   const struct nf_conntrack_man *peer,
 			   const union nf_inet_addr *ext, struct fcn_key *key)
 {
-	memset(key, 0, sizeof(*key));
 	key->addr = inside->u3;
 	key->ext = *ext;
 	key->port = inside->u.all;
 	key->zone = fcn_ct_zone_id(ct);
 	key->family = nf_ct_l3num(ct);
 	key->proto = nf_ct_protonum(ct);
-	if (unlikely(fcn_conf_per_peer(conf, key->proto))) {
-		key->peer = peer->u3;
-		key->peer_port = peer->u.all;
-	}
-	fcn_key_seal(key);
+	key->peer = fcn_conf_per_peer(conf, key->proto) ? peer : NULL;
 }
 
 /**
@@ -95,7 +90,7 @@ static void fcn_ct_end_key(const struct fcn_conf *conf,
  * @conf:	knobs of its namespace
  * @ct:		the entry; its destination is decided, or is an endpoint of ours
  * @ext:	external address
- * @key:	filled in, sealed
+ * @key:	filled in; valid as long as the entry
  */
 void fcn_ct_key(const struct fcn_conf *conf, const struct nf_conn *ct,
 		const union nf_inet_addr *ext, struct fcn_key *key)
@@ -290,7 +285,7 @@ int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 
 	if (unlikely(fcn_ct_knocked(fn, m->ext_port))) {
 		reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-		reply.dst.u3 = m->key.ext;
+		reply.dst.u3 = *fcn_mapping_ext(m);
 		*fcn_tuple_dst_port(&reply) = m->ext_port;
 		err = fcn_ct_clear(fn, ct, &reply);
 		if (err)
@@ -302,7 +297,7 @@ int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 	if (!nat)
 		return -ENOMEM;
 	nat->masq_index = ifindex;
-	return fcn_ct_setup_source(fn, ct, &m->key.ext, m->ext_port);
+	return fcn_ct_setup_source(fn, ct, fcn_mapping_ext(m), m->ext_port);
 }
 
 /**
@@ -320,7 +315,7 @@ int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 		  const struct fcn_mapping *m)
 {
 	fcn_ct_count(fn, ct);
-	return fcn_ct_setup_destination(ct, &m->key.addr, m->key.port);
+	return fcn_ct_setup_destination(ct, &m->addr, m->port);
 }
 
 /**
@@ -366,7 +361,7 @@ void fcn_ct_keep_destination(struct nf_conn *ct)
  */
 int fcn_ct_divert(struct nf_conn *ct, const struct fcn_mapping *to)
 {
-	return fcn_ct_setup_destination(ct, &to->key.addr, to->key.port);
+	return fcn_ct_setup_destination(ct, &to->addr, to->port);
 }
 
 /* Reading an entry. */
@@ -375,8 +370,8 @@ static bool fcn_ct_is_inside(const struct fcn_mapping *m,
 			     const struct nf_conn *ct,
 			     const union nf_inet_addr *addr, __be16 port)
 {
-	return m->key.port == port && m->key.zone == fcn_ct_zone_id(ct) &&
-	       nf_inet_addr_cmp(&m->key.addr, addr);
+	return m->port == port && m->zone == fcn_ct_zone_id(ct) &&
+	       nf_inet_addr_cmp(&m->addr, addr);
 }
 
 /* The mapping whose port the packets of one direction are sent to, or NULL. */
@@ -683,7 +678,7 @@ static bool fcn_sweep_spoke(const struct nf_conn *ct, struct fcn_mapping *m,
 {
 	if (!nf_ct_net(ct)->ct.sysctl_acct)
 		return atomic64_xchg(&acct->counter[dir].packets, 0) > 0;
-	m->life.packets += (u32)atomic64_read(&acct->counter[dir].packets);
+	m->account.seen += (u32)atomic64_read(&acct->counter[dir].packets);
 	return false;
 }
 
@@ -701,14 +696,14 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	u32 deadline;
 
 	if (!m->life.ordinary &&
-	    !fcn_conf_short_port(conf, m->key.proto, tuple->dst.u.all))
+	    !fcn_conf_short_port(conf, nf_ct_protonum(ct), tuple->dst.u.all))
 		m->life.ordinary = true;
 
 	/* entries from before the knob was set, or in a flowtable, count as 1 */
 	if (s->phase == FCN_UDP && !conf->udp_refresh_inbound && acct &&
 	    !test_bit(IPS_OFFLOAD_BIT, &ct->status)) {
 		if (!fcn_sweep_spoke(ct, m, acct, dir)) {
-			m->life.used++;
+			m->account.used = true;
 			return;
 		}
 		idle = 0;
@@ -717,7 +712,10 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	deadline = sweep->now - min(idle, sweep->now) + 1 +
 		   fcn_phase_timeout(&conf->timeouts, s->phase,
 				     m->life.ordinary);
-	fcn_life_note(&m->life, s->phase, deadline, idle <= sweep->since);
+	fcn_account_note(&m->account, s->phase, deadline,
+			 idle <= sweep->since);
+	if (likely(fcn_mapping_filter(m) == FCN_EIF))
+		return;
 	/* the other end as the outside knows it */
 	if (s->out && s->in)
 		fcn_filter_refresh(m, &tuple->dst.u3, tuple->dst.u.all,
@@ -736,9 +734,11 @@ static void fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 			      const struct fcn_session *s,
 			      struct fcn_mapping *m, u32 idle)
 {
-	fcn_life_begin(&m->life, sweep->gen);
-	WRITE_ONCE(m->life.sessions, m->life.sessions + 1);
-	m->life.strangers_next += !s->out;
+	struct fcn_account *acc = &m->account;
+
+	fcn_account_begin(acc, sweep->gen);
+	WRITE_ONCE(acc->sessions, acc->sessions + 1);
+	acc->strangers_next += !s->out;
 	if (fcn_is_dying(s->out) || fcn_is_dying(s->in))
 		return;
 	if (m == s->out || s->answered) {
@@ -784,10 +784,10 @@ static bool fcn_sweep_terms(const struct fcn_sweep *sweep,
 		return false;
 	terms->ifindex = dev->ifindex;
 	terms->last = FCN_PORTS - 1;
-	terms->ruled = !fcn_net_names(sweep->fn, family, dev->name);
+	terms->origin.ruled = !fcn_net_names(sweep->fn, family, dev->name);
 	terms->filter = fcn_filter_before(sweep->fn, sweep->conf, family,
-					  nf_ct_protonum(ct), terms->ruled);
-	return !terms->ruled || sweep->fn->rules[family];
+					  nf_ct_protonum(ct), terms->origin.ruled);
+	return !terms->origin.ruled || sweep->fn->rules[family];
 }
 
 /* An end of a flow that was translated from @inside to @ext:@port. */
@@ -821,7 +821,7 @@ static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 		return;
 	fcn_ct_end_key(sweep->conf, ct, end->inside, end->peer, end->ext, &key);
 	fcn_mapping_adopt(sweep->fn, &key, end->port, &terms,
-			  end->closed || terms.ruled);
+			  end->closed || terms.origin.ruled);
 	if (end->closed || terms.filter == FCN_EIF)
 		return;
 	/* it has spoken to this one; the session says for how long */
@@ -869,8 +869,10 @@ static void fcn_sweep_bystander(struct fcn_sweep *sweep,
 	struct fcn_mapping *m;
 
 	m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_REPLY);
-	if (m)
-		m->life.named = sweep->gen;
+	if (!m)
+		return;
+	fcn_account_begin(&m->account, sweep->gen);
+	m->account.named = true;
 }
 
 /*
@@ -886,7 +888,7 @@ static void fcn_sweep_stray(struct fcn_sweep *sweep, struct nf_conn *ct)
 	    fcn_is_icmp(nf_ct_protonum(ct)))
 		return;
 	m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_ORIGINAL);
-	if (!m || !fcn_mapping_accepts(m) || m->key.zone != fcn_ct_zone_id(ct))
+	if (!m || !fcn_mapping_accepts(m) || m->zone != fcn_ct_zone_id(ct))
 		return;
 	fcn_sweep_doom(sweep, ct, FCN_STAT_strays_killed);
 }

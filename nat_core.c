@@ -272,16 +272,16 @@ static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 	bool wanted;
 
 	if (m->fixed)
-		wanted = dev_get_by_index_rcu(fn->net, m->terms.ifindex);
-	else if (m->terms.named)
+		wanted = dev_get_by_index_rcu(fn->net, m->ifindex);
+	else if (m->origin.named)
 		wanted = true;
 	else if (READ_ONCE(m->ruled))
-		wanted = fcn_net_is_up(fn, m->terms.ifindex);
+		wanted = fcn_net_is_up(fn, m->ifindex);
 	else
-		wanted = fcn_net_wan(fn, m->key.family, m->terms.ifindex);
-	return !wanted || (!m->terms.routed &&
-			   !fcn_addr_is_local(fn->net, m->key.family,
-					      &m->key.ext));
+		wanted = fcn_net_wan(fn, fcn_mapping_family(m), m->ifindex);
+	return !wanted || (!m->origin.routed &&
+			   !fcn_addr_is_local(fn->net, fcn_mapping_family(m),
+					      fcn_mapping_ext(m)));
 }
 
 /* An address or a device may have come or gone: looking beats knowing. */

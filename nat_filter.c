@@ -46,7 +46,7 @@ struct fcn_peer_key {
  * @node:	in fcn_peers.table
  * @key:	fixed at creation
  * @peers:	fixed at creation
- * @list:	in fcn_mapping.peers
+ * @list:	in fcn_extra.peers
  * @deadline:	seconds; written under the lock of the mapping's pool
  * @rcu:	for the end
  */
@@ -110,15 +110,9 @@ static struct fcn_peer_key fcn_peer_key(const struct fcn_mapping *m,
 	return key;
 }
 
-/* A static forward lets everybody in. */
-static enum fcn_filter fcn_filter(const struct fcn_mapping *m)
-{
-	return READ_ONCE(m->fixed) ? FCN_EIF : READ_ONCE(m->filter);
-}
-
 static struct fcn_peers *fcn_peers(const struct fcn_mapping *m)
 {
-	return &m->table->peers;
+	return &fcn_mapping_table(m)->peers;
 }
 
 static void fcn_peer_free_rcu(struct rcu_head *head)
@@ -130,13 +124,14 @@ static void fcn_peer_free_rcu(struct rcu_head *head)
 }
 
 /* Pool lock held. */
-static void fcn_peer_unlink(struct fcn_mapping *m, struct fcn_peer *peer)
+static void fcn_peer_unlink(struct fcn_mapping *m, struct fcn_extra *extra,
+			    struct fcn_peer *peer)
 {
 	lockdep_assert_held(&m->pool->lock);
 	rhashtable_remove_fast(&fcn_peers(m)->table, &peer->node,
 			       fcn_peer_params);
 	hlist_del_rcu(&peer->list);
-	m->peer_count--;
+	extra->peer_count--;
 	call_rcu(&peer->rcu, fcn_peer_free_rcu);
 }
 
@@ -146,11 +141,14 @@ static int fcn_peer_create(struct fcn_mapping *m,
 			   u32 max)
 {
 	struct fcn_peers *peers = fcn_peers(m);
+	struct fcn_extra *extra = fcn_mapping_extra(m);
 	struct fcn_peer *peer;
 	int err;
 
 	lockdep_assert_held(&m->pool->lock);
-	if (m->peer_count >= max / FCN_PEER_SHARE)
+	if (!extra)
+		return -ENOMEM;
+	if (extra->peer_count >= max / FCN_PEER_SHARE)
 		max /= 2;
 	if (atomic_inc_return(&peers->count) > max) {
 		err = -EDQUOT;
@@ -168,8 +166,8 @@ static int fcn_peer_create(struct fcn_mapping *m,
 				     fcn_peer_params);
 	if (err)
 		goto free;
-	hlist_add_head_rcu(&peer->list, &m->peers);
-	m->peer_count++;
+	hlist_add_head_rcu(&peer->list, &extra->peers);
+	extra->peer_count++;
 	return 0;
 
 free:
@@ -230,7 +228,7 @@ void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 		     struct fcn_mapping *m, const union nf_inet_addr *addr,
 		     __be16 port, u32 deadline)
 {
-	enum fcn_filter filter = fcn_filter(m);
+	enum fcn_filter filter = fcn_mapping_filter(m);
 	struct nf_conntrack_man inside;
 	struct fcn_peer_key key;
 	int err = 0;
@@ -246,7 +244,8 @@ void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 		return;
 	fcn_stat_inc(fn, FCN_STAT_peers_refused);
 	inside = fcn_mapping_inside(m);
-	fcn_log_refuse(fn, m->key.proto, &inside, FCN_STAT_peers_refused);
+	fcn_log_refuse(fn, fcn_mapping_proto(m), &inside,
+		       FCN_STAT_peers_refused);
 }
 
 /**
@@ -261,7 +260,7 @@ void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 void fcn_filter_refresh(struct fcn_mapping *m, const union nf_inet_addr *addr,
 			__be16 port, u32 deadline)
 {
-	enum fcn_filter filter = fcn_filter(m);
+	enum fcn_filter filter = fcn_mapping_filter(m);
 	struct fcn_peer_key key;
 
 	if (likely(filter == FCN_EIF))
@@ -283,7 +282,7 @@ void fcn_filter_refresh(struct fcn_mapping *m, const union nf_inet_addr *addr,
 bool fcn_filter_admits(const struct fcn_mapping *m,
 		       const union nf_inet_addr *addr, __be16 port)
 {
-	enum fcn_filter filter = fcn_filter(m);
+	enum fcn_filter filter = fcn_mapping_filter(m);
 	struct fcn_peer_key key;
 
 	if (likely(filter == FCN_EIF))
@@ -302,14 +301,17 @@ bool fcn_filter_admits(const struct fcn_mapping *m,
  */
 void fcn_filter_forget(struct fcn_mapping *m, u32 now)
 {
+	struct fcn_extra *extra = rcu_dereference(m->extra);
 	struct fcn_peer *peer;
 
-	hlist_for_each_entry_rcu(peer, &m->peers, list) {
+	if (likely(!extra))
+		return;
+	hlist_for_each_entry_rcu(peer, &extra->peers, list) {
 		if (READ_ONCE(peer->deadline) > now)
 			continue;
 		spin_lock_bh(&m->pool->lock);
 		if (peer->deadline <= now)
-			fcn_peer_unlink(m, peer);
+			fcn_peer_unlink(m, extra, peer);
 		spin_unlock_bh(&m->pool->lock);
 	}
 }

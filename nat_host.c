@@ -97,21 +97,10 @@ static int fcn_host_admit(struct fcn_host *host, const struct fcn_conf *conf)
 	return 0;
 }
 
-/**
- * fcn_host_join - a host is going to have a mapping more
- * @hosts:	those of the namespace
- * @conf:	its knobs
- * @key:	of the mapping
- * @force:	it has it already: do not ask for the quotas
- *
- * Return: the host, which fcn_host_leave() gives back, with the mapping
- * charged; NULL if there are no quotas; or ERR_PTR() of -EMFILE
- * (host_max_mappings), -ETIME (host_max_rate: too soon), -ENOMEM, or what a
- * busy hash returns.
- */
-struct fcn_host *fcn_host_join(struct fcn_hosts *hosts,
-			       const struct fcn_conf *conf,
-			       const struct fcn_key *key, bool force)
+/* There are quotas: see fcn_host_join(). */
+struct fcn_host *fcn_host_add(struct fcn_hosts *hosts,
+			      const struct fcn_conf *conf,
+			      const struct fcn_key *key, bool force)
 {
 	const struct fcn_host_key host_key = {
 		.addr	= key->addr,
@@ -121,9 +110,6 @@ struct fcn_host *fcn_host_join(struct fcn_hosts *hosts,
 	};
 	struct fcn_host *host;
 	int err;
-
-	if (likely(!conf->host_max_mappings && !conf->host_max_rate))
-		return NULL;
 
 	spin_lock_bh(&hosts->lock);
 	host = rhashtable_lookup_fast(&hosts->table, &host_key,

@@ -78,20 +78,29 @@ const char *fcn_proto_name(u8 proto)
 	}
 }
 
+static noinline void fcn_log_line(const struct fcn_net *fn,
+				  const struct fcn_mapping *m, u32 event)
+{
+	static DEFINE_RATELIMIT_STATE(lines, HZ, FCN_LINES_A_SECOND);
+	struct sockaddr_in6 inside, ext;
+
+	if (!__ratelimit(&lines))
+		return;
+	fcn_log_sockaddr(&inside, fcn_mapping_family(m), &m->addr, m->port);
+	fcn_log_sockaddr(&ext, fcn_mapping_family(m), fcn_mapping_ext(m),
+			 m->ext_port);
+	pr_info("natEvent=%u netns=%u proto=%s int=%pISpc ext=%pISpc\n", event,
+		fn->net->ns.inum, fcn_proto_name(fcn_mapping_proto(m)), &inside, &ext);
+}
+
 static void fcn_log_mapping(const struct fcn_net *fn,
 			    const struct fcn_mapping *m, u32 event)
 {
-	static DEFINE_RATELIMIT_STATE(lines, HZ, FCN_LINES_A_SECOND);
 	const struct fcn_conf *conf = fcn_conf(fn);
-	struct sockaddr_in6 inside, ext;
 
 	/* no knobs: the namespace is going */
-	if (likely(!conf || !conf->log) || !__ratelimit(&lines))
-		return;
-	fcn_log_sockaddr(&inside, m->key.family, &m->key.addr, m->key.port);
-	fcn_log_sockaddr(&ext, m->key.family, &m->key.ext, m->ext_port);
-	pr_info("natEvent=%u netns=%u proto=%s int=%pISpc ext=%pISpc\n", event,
-		fn->net->ns.inum, fcn_proto_name(m->key.proto), &inside, &ext);
+	if (unlikely(conf && conf->log))
+		fcn_log_line(fn, m, event);
 }
 
 /**

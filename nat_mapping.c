@@ -2,13 +2,14 @@
 /*
  * The mapping table.
  *
- * Owns the mappings and the ways to find one: by inside endpoint in a resizable
- * hash with a secret key, or where most have it, at their own port outside; by
- * outside endpoint in the port pool of its external address and protocol.
+ * Owns the mappings and the ways to find one: by outside endpoint in the port
+ * pool of its external address and protocol; by inside endpoint there, too, if it
+ * is at home, which means at its own port and for all peers, as most are; the
+ * others in a resizable hash with a secret key.
  *
  * Invariants:
  *  - at most one mapping for a key, at most one owner for an external port;
- *  - a mapping is in both indexes; or it is dying, or a second one of its
+ *  - a mapping is found both ways; or it is dying, or a second one of its
  *    endpoint from before we were there: then it only holds its port, so that
  *    its sessions can still be found and nobody else gets the port.  What can
  *    fail comes first: the hash, then the port, both under the pool's lock;
@@ -45,47 +46,91 @@
 #define FCN_POOLS_LOOKED	256
 
 static struct kmem_cache *fcn_mapping_cache __read_mostly;
+static struct kmem_cache *fcn_extra_cache __read_mostly;
 static hsiphash_key_t fcn_hash_key __read_mostly;
 
-static bool fcn_key_has_peer(const struct fcn_key *key)
-{
-	const __u32 *a = key->peer.all;
+/* What a mapping that is not at home is looked for by. */
+struct fcn_search {
+	const struct fcn_pool	*pool;
+	const struct fcn_key	*key;
+	u32			hash;
+};
 
-	return a[0] | a[1] | a[2] | a[3];
+/* No host can choose keys of one hash, as it does not know the secret. */
+static u32 fcn_key_hash(const struct fcn_pool *pool, const struct fcn_key *key)
+{
+	struct {
+		union nf_inet_addr	addr;
+		u32			pool;
+		__be16			port;
+		u16			zone;
+		union nf_inet_addr	peer;
+		__be16			peer_port;
+		u16			pad[3];
+	} __aligned(8) data = {
+		.addr	= key->addr,
+		.pool	= pool->id,
+		.port	= key->port,
+		.zone	= key->zone,
+	};
+
+	if (key->peer) {
+		data.peer = key->peer->u3;
+		data.peer_port = key->peer->u.all;
+	}
+	return hsiphash(&data, sizeof(data), &fcn_hash_key);
 }
 
-/**
- * fcn_key_seal - a key is complete
- * @key:	the key, its hash filled in
- *
- * Done once for a mapping: not when it is looked for again under a lock, nor when
- * the table grows.
- */
-void fcn_key_seal(struct fcn_key *key)
+/* The seed is the table's own and changes with its size. */
+static u32 fcn_search_hash(const void *data, u32 len, u32 seed)
 {
-	u32 len = offsetof(struct fcn_key, peer);
+	const struct fcn_search *search = data;
 
-	if (unlikely(fcn_key_has_peer(key)))
-		len = offsetof(struct fcn_key, hash);
-	key->hash = hsiphash(key, len, &fcn_hash_key);
+	return jhash_1word(search->hash, seed);
 }
 
-/*
- * No host can choose keys of one hash, as it does not know the secret.  The seed is
- * the table's own and changes with its size.
- */
-static u32 fcn_key_hash(const void *data, u32 len, u32 seed)
+static u32 fcn_extra_hash(const void *data, u32 len, u32 seed)
 {
-	const struct fcn_key *key = data;
+	const struct fcn_extra *extra = data;
 
-	return jhash_1word(key->hash, seed);
+	return jhash_1word(extra->hash, seed);
 }
 
-static const struct rhashtable_params fcn_inside_params = {
-	.head_offset		= offsetof(struct fcn_mapping, node),
-	.key_offset		= offsetof(struct fcn_mapping, key),
-	.key_len		= sizeof(struct fcn_key),
-	.hashfn			= fcn_key_hash,
+/* Is it the inside endpoint's, whatever peers it is for? */
+static bool fcn_mapping_is_of(const struct fcn_mapping *m,
+			      const struct fcn_key *key)
+{
+	return m->port == key->port && m->zone == key->zone &&
+	       nf_inet_addr_cmp(&m->addr, &key->addr);
+}
+
+static bool fcn_extra_is_for(const struct fcn_extra *extra,
+			     const struct nf_conntrack_man *peer)
+{
+	if (!peer)
+		return !extra->per_peer;
+	return extra->per_peer && extra->peer_port == peer->u.all &&
+	       nf_inet_addr_cmp(&extra->peer, &peer->u3);
+}
+
+/* 0 if it is the one. */
+static int fcn_extra_compare(struct rhashtable_compare_arg *arg,
+			     const void *data)
+{
+	const struct fcn_search *search = arg->key;
+	const struct fcn_extra *extra = data;
+
+	return extra->hash != search->hash ||
+	       extra->mapping->pool != search->pool ||
+	       !fcn_mapping_is_of(extra->mapping, search->key) ||
+	       !fcn_extra_is_for(extra, search->key->peer);
+}
+
+static const struct rhashtable_params fcn_away_params = {
+	.head_offset		= offsetof(struct fcn_extra, node),
+	.hashfn			= fcn_search_hash,
+	.obj_hashfn		= fcn_extra_hash,
+	.obj_cmpfn		= fcn_extra_compare,
 	.automatic_shrinking	= true,
 };
 
@@ -93,14 +138,24 @@ int __init fcn_mapping_cache_init(void)
 {
 	get_random_bytes(&fcn_hash_key, sizeof(fcn_hash_key));
 	fcn_mapping_cache = kmem_cache_create("fullcone_nat_mapping",
-					      sizeof(struct fcn_mapping), 0,
-					      SLAB_HWCACHE_ALIGN, NULL);
-	return fcn_mapping_cache ? 0 : -ENOMEM;
+					      sizeof(struct fcn_mapping), 0, 0,
+					      NULL);
+	if (!fcn_mapping_cache)
+		return -ENOMEM;
+	fcn_extra_cache = kmem_cache_create("fullcone_nat_extra",
+					    sizeof(struct fcn_extra), 0, 0,
+					    NULL);
+	if (!fcn_extra_cache) {
+		kmem_cache_destroy(fcn_mapping_cache);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /* The caller has seen to it (rcu_barrier()) that no mapping awaits its end. */
 void fcn_mapping_cache_exit(void)
 {
+	kmem_cache_destroy(fcn_extra_cache);
 	kmem_cache_destroy(fcn_mapping_cache);
 }
 
@@ -109,12 +164,12 @@ int fcn_table_init(struct fcn_table *table)
 	int err;
 
 	atomic_set(&table->count, 0);
-	err = rhashtable_init(&table->inside, &fcn_inside_params);
+	err = rhashtable_init(&table->away, &fcn_away_params);
 	if (err)
 		return err;
 	err = fcn_pools_init(&table->pools);
 	if (err)
-		goto destroy_inside;
+		goto destroy_away;
 	err = fcn_peers_init(&table->peers);
 	if (err)
 		goto exit_pools;
@@ -127,8 +182,8 @@ exit_peers:
 	fcn_peers_exit(&table->peers);
 exit_pools:
 	fcn_pools_exit(&table->pools);
-destroy_inside:
-	rhashtable_destroy(&table->inside);
+destroy_away:
+	rhashtable_destroy(&table->away);
 	return err;
 }
 
@@ -152,28 +207,66 @@ void fcn_table_exit(struct fcn_table *table)
 	fcn_hosts_exit(&table->hosts);
 	fcn_peers_exit(&table->peers);
 	fcn_pools_exit(&table->pools);
-	rhashtable_destroy(&table->inside);
+	rhashtable_destroy(&table->away);
+}
+
+static noinline struct fcn_mapping *fcn_away_search(struct fcn_table *table,
+						    const struct fcn_pool *pool,
+						    const struct fcn_key *key)
+{
+	const struct fcn_search search = {
+		.pool	= pool,
+		.key	= key,
+		.hash	= fcn_key_hash(pool, key),
+	};
+	const struct fcn_extra *extra;
+
+	extra = rhashtable_lookup(&table->away, &search, fcn_away_params);
+	return extra ? extra->mapping : NULL;
+}
+
+/* The mapping of an inside endpoint in a pool, not dying, or NULL. */
+static struct fcn_mapping *fcn_mapping_search(struct fcn_table *table,
+					      const struct fcn_pool *pool,
+					      const struct fcn_key *key)
+{
+	const u16 port = ntohs(key->port);
+	struct fcn_mapping *m = fcn_pool_owner(pool, port);
+
+	if (m && m->home && fcn_mapping_is_of(m, key) && !key->peer &&
+	    READ_ONCE(m->life.state) < FCN_DYING)
+		return m;
+	if (likely(!fcn_pool_has_away(pool, port)))
+		return NULL;
+	return fcn_away_search(table, pool, key);
+}
+
+static struct fcn_pool *fcn_key_pool(struct fcn_table *table,
+				     const struct fcn_key *key)
+{
+	return fcn_pool_find(&table->pools, key->family, key->proto, &key->ext);
 }
 
 /**
  * fcn_mapping_find - look a mapping up by its inside endpoint
  * @table:	the table
- * @key:	inside endpoint and external address, sealed
+ * @key:	inside endpoint and external address
  *
- * Return: the mapping in whatever state, valid until rcu_read_unlock(), or
- * NULL.
+ * Return: the mapping, not dying, valid until rcu_read_unlock(), or NULL.
  */
 struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
 				     const struct fcn_key *key)
 {
-	return rhashtable_lookup(&table->inside, key, fcn_inside_params);
+	struct fcn_pool *pool = fcn_key_pool(table, key);
+
+	return pool ? fcn_mapping_search(table, pool, key) : NULL;
 }
 
 /**
  * fcn_mapping_find_any - look a mapping up by its inside endpoint alone
  * @table:	the table
- * @key:	inside endpoint, and the external address to be looked at first,
- *		sealed; on success that of the mapping
+ * @key:	inside endpoint, and the external address to be looked at first; on
+ *		success that of the mapping
  *
  * Looks at FCN_POOLS_LOOKED pools at most: addresses are few, or the endpoint is
  * at one of the first.
@@ -183,7 +276,6 @@ struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
 struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
 					 struct fcn_key *key)
 {
-	struct fcn_key other = *key;
 	struct fcn_mapping *m = fcn_mapping_find(table, key);
 	struct fcn_pool *pool;
 	u32 looked = 0;
@@ -196,11 +288,9 @@ struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
 		if (pool->key.proto != key->proto ||
 		    pool->key.family != key->family)
 			continue;
-		other.ext = pool->key.addr;
-		fcn_key_seal(&other);
-		m = fcn_mapping_find(table, &other);
+		m = fcn_mapping_search(table, pool, key);
 		if (m) {
-			*key = other;
+			key->ext = pool->key.addr;
 			return m;
 		}
 	}
@@ -229,6 +319,56 @@ struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
 	return pool ? fcn_pool_owner(pool, ntohs(port)) : NULL;
 }
 
+/* The caller holds the lock of its pool, or nobody else knows it. */
+static struct fcn_extra *fcn_extra_create(struct fcn_mapping *m)
+{
+	struct fcn_extra *extra;
+
+	extra = kmem_cache_zalloc(fcn_extra_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!extra)
+		return NULL;
+	extra->mapping = m;
+	extra->last = FCN_PORTS - 1;
+	rcu_assign_pointer(m->extra, extra);
+	return extra;
+}
+
+/**
+ * fcn_mapping_extra - what few mappings have
+ * @m:		the mapping; the lock of its pool is held
+ *
+ * Return: what is there, made if need be; NULL if there is no memory.
+ */
+struct fcn_extra *fcn_mapping_extra(struct fcn_mapping *m)
+{
+	struct fcn_extra *extra;
+
+	extra = rcu_dereference_protected(m->extra,
+					  lockdep_is_held(&m->pool->lock));
+	return extra ?: fcn_extra_create(m);
+}
+
+/**
+ * fcn_mapping_terms - on what terms a mapping was made
+ * @m:		the mapping
+ *
+ * Under rcu_read_lock().
+ *
+ * Return: the terms, without those on who may come in.
+ */
+struct fcn_terms fcn_mapping_terms(const struct fcn_mapping *m)
+{
+	const struct fcn_extra *extra = rcu_dereference(m->extra);
+	struct fcn_terms terms = {
+		.ifindex	= m->ifindex,
+		.first		= extra ? extra->first : 0,
+		.last		= extra ? extra->last : FCN_PORTS - 1,
+		.origin		= m->origin,
+	};
+
+	return terms;
+}
+
 /**
  * fcn_mapping_inside - the inside endpoint of a mapping, as conntrack has it
  * @m:		the mapping
@@ -236,9 +376,9 @@ struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
 struct nf_conntrack_man fcn_mapping_inside(const struct fcn_mapping *m)
 {
 	struct nf_conntrack_man inside = {
-		.u3	= m->key.addr,
-		.u.all	= m->key.port,
-		.l3num	= m->key.family,
+		.u3	= m->addr,
+		.u.all	= m->port,
+		.l3num	= fcn_mapping_family(m),
 	};
 
 	return inside;
@@ -253,13 +393,24 @@ bool fcn_mapping_accepts(const struct fcn_mapping *m)
 	return READ_ONCE(m->life.state) == FCN_ACTIVE;
 }
 
+/* Pool lock held: whose quota it counts against, or NULL. */
+static struct fcn_host *fcn_mapping_host(const struct fcn_mapping *m)
+{
+	const struct fcn_extra *extra;
+
+	extra = rcu_dereference_protected(m->extra,
+					  lockdep_is_held(&m->pool->lock));
+	return extra ? extra->host : NULL;
+}
+
 /* Pool lock held: it counts against its host's quota; false if that is used up. */
 static bool fcn_mapping_charge(struct fcn_mapping *m, u32 host_max)
 {
-	lockdep_assert_held(&m->pool->lock);
-	if (!m->host || m->charged || m->fixed)
+	struct fcn_host *host = fcn_mapping_host(m);
+
+	if (!host || m->charged || m->fixed)
 		return true;
-	m->charged = fcn_host_charge(m->host, host_max);
+	m->charged = fcn_host_charge(host, host_max);
 	return m->charged;
 }
 
@@ -268,7 +419,7 @@ static void fcn_mapping_discharge(struct fcn_mapping *m)
 {
 	lockdep_assert_held(&m->pool->lock);
 	if (m->charged)
-		fcn_host_discharge(m->host);
+		fcn_host_discharge(fcn_mapping_host(m));
 	m->charged = false;
 }
 
@@ -317,51 +468,117 @@ static bool fcn_mapping_refresh(struct fcn_mapping *m, u32 deadline,
 	return alive;
 }
 
+static int fcn_mapping_add_extra(struct fcn_mapping *m,
+				 const struct fcn_key *key,
+				 const struct fcn_terms *terms,
+				 struct fcn_host *host)
+{
+	struct fcn_extra *extra = fcn_extra_create(m);
+
+	if (!extra)
+		return -ENOMEM;
+	extra->first = terms->first;
+	extra->last = terms->last;
+	extra->host = host;
+	if (key->peer) {
+		extra->per_peer = true;
+		extra->peer = key->peer->u3;
+		extra->peer_port = key->peer->u.all;
+	}
+	return 0;
+}
+
 static struct fcn_mapping *
-fcn_mapping_alloc(struct fcn_table *table, const struct fcn_key *key,
-		  struct fcn_pool *pool, const struct fcn_terms *terms,
-		  struct fcn_host *host, u32 deadline)
+fcn_mapping_alloc(const struct fcn_key *key, struct fcn_pool *pool,
+		  const struct fcn_terms *terms, struct fcn_host *host,
+		  u32 deadline)
 {
 	struct fcn_mapping *m;
 
 	m = kmem_cache_zalloc(fcn_mapping_cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!m)
 		return NULL;
-	m->key = *key;
-	m->table = table;
 	m->pool = pool;
-	m->terms = *terms;
-	m->host = host;
+	m->addr = key->addr;
+	m->port = key->port;
+	m->zone = key->zone;
+	m->origin = terms->origin;
 	m->charged = !!host;
-	m->ruled = terms->ruled;
+	m->ruled = terms->origin.ruled;
 	m->filter = terms->filter;
-	m->created = (u32)ktime_get_seconds();
 	m->life.pushed = deadline;
 	m->life.state = FCN_ACTIVE;
+	m->ifindex = terms->ifindex;
+	m->created = (u32)ktime_get_seconds();
+
+	if (unlikely(host || key->peer || terms->first ||
+		     terms->last != FCN_PORTS - 1) &&
+	    fcn_mapping_add_extra(m, key, terms, host)) {
+		kmem_cache_free(fcn_mapping_cache, m);
+		return NULL;
+	}
 	return m;
 }
 
-/*
- * Pool lock held: publishes a mapping in both indexes; a second one in the
- * outside index; one that takes the place of @old where that was.
- */
-static int fcn_mapping_insert(struct fcn_mapping *m, struct fcn_mapping *old,
-			      u16 port)
+static bool fcn_mapping_is_away(const struct fcn_mapping *m)
 {
-	struct rhashtable *inside = &m->table->inside;
+	return !m->home && !m->second;
+}
+
+/*
+ * Pool lock held: it can be found by its inside endpoint, in place of @old if that
+ * is away, too.
+ */
+static int fcn_away_insert(struct fcn_mapping *m, const struct fcn_key *key,
+			   struct fcn_mapping *old)
+{
+	struct rhashtable *away = &fcn_mapping_table(m)->away;
+	struct fcn_extra *extra = fcn_mapping_extra(m), *replaced = NULL;
+	int err;
+
+	if (!extra)
+		return -ENOMEM;
+	extra->hash = fcn_key_hash(m->pool, key);
+	if (old && fcn_mapping_is_away(old))
+		replaced = fcn_mapping_extra(old);
+	fcn_pool_away_add(m->pool, ntohs(m->port));
+	/* -EBUSY, -ENOMEM, -E2BIG: a resize that can't wait is under way */
+	if (replaced)
+		err = rhashtable_replace_fast(away, &replaced->node,
+					      &extra->node, fcn_away_params);
+	else
+		err = rhashtable_insert_fast(away, &extra->node,
+					     fcn_away_params);
+	if (err || replaced)
+		fcn_pool_away_del(m->pool);
+	return err;
+}
+
+/* Pool lock held. */
+static void fcn_away_remove(struct fcn_mapping *m)
+{
+	rhashtable_remove_fast(&fcn_mapping_table(m)->away,
+			       &fcn_mapping_extra(m)->node, fcn_away_params);
+	fcn_pool_away_del(m->pool);
+}
+
+/*
+ * Pool lock held: publishes a mapping for both ways to find it; a second one for
+ * the way from outside; one that takes the place of @old where that was.  Nobody
+ * else has its key.
+ */
+static int fcn_mapping_insert(struct fcn_mapping *m, const struct fcn_key *key,
+			      struct fcn_mapping *old, u16 port)
+{
 	int err;
 
 	err = fcn_port_take(m->pool, port);
 	if (err)
 		return err;
 	m->ext_port = htons(port);
-	/* -EBUSY, -ENOMEM, -E2BIG: a resize that can't wait is under way */
-	if (old)
-		err = rhashtable_replace_fast(inside, &old->node, &m->node,
-					      fcn_inside_params);
-	else if (!m->second)
-		err = rhashtable_lookup_insert_fast(inside, &m->node,
-						    fcn_inside_params);
+	m->home = m->ext_port == m->port && !key->peer && !m->second;
+	if (fcn_mapping_is_away(m))
+		err = fcn_away_insert(m, key, old);
 	if (err)
 		fcn_port_release(m->pool, port);
 	else
@@ -381,16 +598,27 @@ static void fcn_table_uncount(struct fcn_table *table)
 static void fcn_mapping_free_rcu(struct rcu_head *head)
 {
 	struct fcn_mapping *m = container_of(head, struct fcn_mapping, rcu);
+	struct fcn_extra *extra = rcu_dereference_protected(m->extra, true);
 
 	fcn_table_uncount(m->table);
+	if (extra)
+		kmem_cache_free(fcn_extra_cache, extra);
 	kmem_cache_free(fcn_mapping_cache, m);
 }
 
-/* It is in no index any more.  The table may go before what RCU still holds. */
+/*
+ * It can't be found any more.  Its pool, and the table, may go before what RCU still
+ * holds.
+ */
 static void fcn_mapping_discard(struct fcn_mapping *m)
 {
-	if (m->host)
-		fcn_host_leave(m->host, m->charged);
+	struct fcn_table *table = fcn_mapping_table(m);
+	struct fcn_extra *extra = rcu_dereference_protected(m->extra, true);
+
+	if (extra && extra->host)
+		fcn_host_leave(extra->host, m->charged);
+	smp_wmb();	/* free, then overwritten: fcn_mappings_show() */
+	m->table = table;
 	call_rcu(&m->rcu, fcn_mapping_free_rcu);
 }
 
@@ -400,7 +628,8 @@ static void fcn_mapping_discard(struct fcn_mapping *m)
  */
 static struct fcn_mapping *
 fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
-		    struct fcn_mapping *m, struct fcn_port_wish *wish)
+		    struct fcn_mapping *m, const struct fcn_key *key,
+		    struct fcn_port_wish *wish)
 {
 	struct fcn_pool *pool = m->pool;
 	struct fcn_mapping *old;
@@ -413,9 +642,9 @@ fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
 		err = -EAGAIN;
 		goto unlock;
 	}
-	old = fcn_mapping_find(m->table, &m->key);
+	old = fcn_mapping_search(&fn->table, pool, key);
 	if (old) {
-		/* in the hash, so not dying */
+		/* found, so not dying */
 		deadline = m->life.pushed;
 		fcn_mapping_discard(m);
 		alive = fcn_mapping_revive(old, conf->host_max_mappings);
@@ -425,7 +654,7 @@ fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
 		return alive ? old : ERR_PTR(-EMFILE);
 	}
 	port = fcn_port_choose(pool, wish);
-	err = port < 0 ? port : fcn_mapping_insert(m, NULL, port);
+	err = port < 0 ? port : fcn_mapping_insert(m, key, NULL, port);
 unlock:
 	spin_unlock_bh(&pool->lock);
 	if (err) {
@@ -467,10 +696,11 @@ static struct fcn_pool *fcn_table_pool(struct fcn_table *table,
 			    max_t(u32, max / FCN_POOL_SHARE, FCN_POOLS_LEAST));
 }
 
+/* @pool: where it is to be, or NULL if that has to be made, too. */
 static struct fcn_mapping *
 fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
-		   const struct fcn_key *key, const struct fcn_terms *terms,
-		   u32 deadline)
+		   struct fcn_pool *pool, const struct fcn_key *key,
+		   const struct fcn_terms *terms, u32 deadline)
 {
 	const bool is_port = !fcn_is_icmp(key->proto);
 	struct fcn_port_wish wish = {
@@ -480,13 +710,12 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 		.first		= terms->first,
 		.last		= terms->last,
 		.port		= ntohs(key->port),
-		.random		= terms->random,
+		.random		= terms->origin.random,
 		.keep_class	= is_port,
 		.keep_parity	= is_port && conf->port_parity,
 		.ifindex	= terms->ifindex,
 	};
 	struct fcn_mapping *m;
-	struct fcn_pool *pool;
 	struct fcn_host *host;
 	int err;
 
@@ -498,16 +727,17 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 	err = PTR_ERR_OR_ZERO(host);
 	if (err)
 		goto uncount;
-	pool = fcn_table_pool(&fn->table, key, conf->max_mappings);
+	if (unlikely(!pool))
+		pool = fcn_table_pool(&fn->table, key, conf->max_mappings);
 	err = PTR_ERR_OR_ZERO(pool);
 	if (err)
 		goto leave;
-	m = fcn_mapping_alloc(&fn->table, key, pool, terms, host, deadline);
+	m = fcn_mapping_alloc(key, pool, terms, host, deadline);
 	if (!m) {
 		err = -ENOMEM;
 		goto leave;
 	}
-	return fcn_mapping_publish(fn, conf, m, &wish);
+	return fcn_mapping_publish(fn, conf, m, key, &wish);
 
 leave:
 	if (host)
@@ -518,45 +748,10 @@ uncount:
 }
 
 /**
- * fcn_mapping_get_home - the mapping of an inside endpoint, if it is at home
- * @fn:		namespace
- * @conf:	its configuration; mapping=eim
- * @orig:	who sends to whom
- * @zone:	conntrack zone
- * @ext:	external address
- * @deadline:	seconds; how long the packet at hand keeps the mapping
- *
- * Under rcu_read_lock().  Most mappings have the port of their inside endpoint, and
- * are found there without a hash.
- *
- * Return: the mapping, or NULL: then there may be one elsewhere.
- */
-struct fcn_mapping *fcn_mapping_get_home(struct fcn_net *fn,
-					 const struct fcn_conf *conf,
-					 const struct nf_conntrack_tuple *orig,
-					 u16 zone,
-					 const union nf_inet_addr *ext,
-					 u32 deadline)
-{
-	const struct nf_conntrack_man *inside = &orig->src;
-	struct fcn_mapping *m;
-
-	m = fcn_mapping_find_ext(&fn->table, inside->l3num, orig->dst.protonum,
-				 ext, inside->u.all);
-	if (!m || m->key.port != inside->u.all || m->key.zone != zone ||
-	    !nf_inet_addr_cmp(&m->key.addr, &inside->u3) ||
-	    fcn_key_has_peer(&m->key) || m->second ||
-	    READ_ONCE(m->life.state) >= FCN_DYING)
-		return NULL;
-	return fcn_mapping_refresh(m, deadline, conf->host_max_mappings) ? m :
-									   NULL;
-}
-
-/**
  * fcn_mapping_get - the mapping of an inside endpoint, made if need be
  * @fn:		namespace
  * @conf:	its configuration
- * @key:	inside endpoint and external address, sealed
+ * @key:	inside endpoint and external address
  * @terms:	for a mapping that has to be made
  * @deadline:	seconds; how long the packet at hand keeps the mapping
  *
@@ -573,15 +768,17 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_terms *terms,
 				    u32 deadline)
 {
-	struct fcn_mapping *m = fcn_mapping_find(&fn->table, key);
+	struct fcn_pool *pool = fcn_key_pool(&fn->table, key);
+	struct fcn_mapping *m;
 
+	m = likely(pool) ? fcn_mapping_search(&fn->table, pool, key) : NULL;
 	if (likely(m) &&
 	    fcn_mapping_refresh(m, deadline, conf->host_max_mappings))
 		return m;
-	m = fcn_mapping_create(fn, conf, key, terms, deadline);
+	m = fcn_mapping_create(fn, conf, pool, key, terms, deadline);
 	/* its pool was empty and is just being removed: make a new one */
 	if (m == ERR_PTR(-EAGAIN))
-		m = fcn_mapping_create(fn, conf, key, terms, deadline);
+		m = fcn_mapping_create(fn, conf, NULL, key, terms, deadline);
 	return m;
 }
 
@@ -598,7 +795,7 @@ void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms)
 {
 	bool filtered = READ_ONCE(m->filtered);
 
-	if (terms->ruled && !READ_ONCE(m->ruled))
+	if (terms->origin.ruled && !READ_ONCE(m->ruled))
 		WRITE_ONCE(m->ruled, true);
 	if ((terms->filtered || filtered || !READ_ONCE(m->decided)) &&
 	    READ_ONCE(m->filter) != terms->filter)
@@ -625,7 +822,7 @@ void fcn_mapping_resume(struct fcn_mapping *m)
 /**
  * fcn_mapping_adopt - make the mapping that an earlier conntrack entry implies
  * @fn:		namespace
- * @key:	inside endpoint and external address of the entry, sealed
+ * @key:	inside endpoint and external address of the entry
  * @port:	its external port, network order
  * @terms:	those it would have been made on
  * @closed:	the entry was opened from outside, maybe by a port forward: the
@@ -668,7 +865,7 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	second = !!m;
 	if (!fcn_port_list_has(fcn_conf_ports(conf, key->proto), ntohs(port)))
 		return -ERANGE;
-	err = fcn_table_admit(fn, terms->ruled || second ? max / 2 : max);
+	err = fcn_table_admit(fn, terms->origin.ruled || second ? max / 2 : max);
 	if (err)
 		return err;
 
@@ -684,7 +881,7 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	err = PTR_ERR_OR_ZERO(host);
 	if (err)
 		goto uncount;
-	m = fcn_mapping_alloc(&fn->table, key, pool, terms, host, 0);
+	m = fcn_mapping_alloc(key, pool, terms, host, 0);
 	if (!m) {
 		err = -ENOMEM;
 		goto leave;
@@ -695,7 +892,12 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		m->life.state = FCN_DRAINING;
 	}
 	spin_lock_bh(&pool->lock);
-	err = pool->dead ? -EAGAIN : fcn_mapping_insert(m, NULL, ntohs(port));
+	if (pool->dead)
+		err = -EAGAIN;
+	else if (!second && fcn_mapping_search(&fn->table, pool, key))
+		err = -EEXIST;
+	else
+		err = fcn_mapping_insert(m, key, NULL, ntohs(port));
 	spin_unlock_bh(&pool->lock);
 	if (err) {
 		fcn_mapping_discard(m);
@@ -723,13 +925,16 @@ static void fcn_mapping_pin(struct fcn_mapping *m)
 }
 
 /* Pool lock held: takes the place of the mapping that the endpoint has. */
-static int fcn_mapping_supplant(struct fcn_mapping *m, struct fcn_mapping *old,
-				u16 port)
+static int fcn_mapping_supplant(struct fcn_mapping *m,
+				const struct fcn_key *key,
+				struct fcn_mapping *old, u16 port)
 {
-	int err = fcn_mapping_insert(m, old, port);
+	int err = fcn_mapping_insert(m, key, old, port);
 
 	if (err)
 		return err;
+	if (m->home && fcn_mapping_is_away(old))
+		fcn_away_remove(old);
 	WRITE_ONCE(old->life.state, FCN_DYING);
 	fcn_mapping_discharge(old);
 	return 0;
@@ -738,7 +943,7 @@ static int fcn_mapping_supplant(struct fcn_mapping *m, struct fcn_mapping *old,
 /**
  * fcn_mapping_fix - make a static mapping
  * @fn:		namespace; the caller holds its mutex
- * @key:	inside endpoint and external address, sealed
+ * @key:	inside endpoint and external address
  * @port:	external port, network order
  * @dev:	external device
  *
@@ -756,7 +961,7 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 	const struct fcn_terms terms = {
 		.ifindex	= dev->ifindex,
 		.last		= FCN_PORTS - 1,
-		.ruled		= !fcn_net_names(fn, key->family, dev->name),
+		.origin.ruled	= !fcn_net_names(fn, key->family, dev->name),
 	};
 	const struct fcn_port_wish wish = {
 		.net		= fn->net,
@@ -775,7 +980,7 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 		fcn_table_uncount(&fn->table);
 		return PTR_ERR(pool);
 	}
-	m = fcn_mapping_alloc(&fn->table, key, pool, &terms, NULL, 0);
+	m = fcn_mapping_alloc(key, pool, &terms, NULL, 0);
 	if (!m) {
 		fcn_table_uncount(&fn->table);
 		return -ENOMEM;
@@ -783,7 +988,7 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 	m->fixed = true;
 
 	spin_lock_bh(&pool->lock);
-	old = fcn_mapping_find(&fn->table, key);
+	old = fcn_mapping_search(&fn->table, pool, key);
 	owner = fcn_pool_owner(pool, ntohs(port));
 	if (old && old->fixed)
 		err = -EEXIST;
@@ -794,9 +999,9 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 	else if (owner)
 		fcn_mapping_pin(owner);
 	else if (old)
-		err = fcn_mapping_supplant(m, old, ntohs(port));
+		err = fcn_mapping_supplant(m, key, old, ntohs(port));
 	else
-		err = fcn_mapping_insert(m, NULL, ntohs(port));
+		err = fcn_mapping_insert(m, key, NULL, ntohs(port));
 	spin_unlock_bh(&pool->lock);
 
 	if (err || owner) {
@@ -843,8 +1048,8 @@ static void fcn_mapping_unlink(struct fcn_mapping *m)
 		return;
 	WRITE_ONCE(m->life.state, FCN_DYING);
 	fcn_mapping_discharge(m);
-	rhashtable_remove_fast(&m->table->inside, &m->node,
-			       fcn_inside_params);
+	if (fcn_mapping_is_away(m))
+		fcn_away_remove(m);
 }
 
 /**
@@ -887,7 +1092,8 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
 	WRITE_ONCE(m->life.state, FCN_FREE);
 	fcn_port_release(m->pool, ntohs(m->ext_port));
 	spin_unlock_bh(&m->pool->lock);
-	fcn_log_free(container_of(m->table, struct fcn_net, table), m);
+	fcn_log_free(container_of(fcn_mapping_table(m), struct fcn_net, table),
+		     m);
 	fcn_mapping_discard(m);
 	return true;
 }

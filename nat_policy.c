@@ -211,16 +211,8 @@ static struct fcn_mapping *fcn_opener(struct fcn_net *fn,
 				      const struct fcn_terms *terms,
 				      u32 deadline)
 {
-	const struct nf_conntrack_tuple *tuple;
-	struct fcn_mapping *m = NULL;
 	struct fcn_key key;
 
-	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
-	if (likely(!fcn_conf_per_peer(conf, tuple->dst.protonum)))
-		m = fcn_mapping_get_home(fn, conf, tuple, fcn_ct_zone_id(ct),
-					 ext, deadline);
-	if (likely(m))
-		return m;
 	fcn_ct_key(conf, ct, ext, &key);
 	return fcn_mapping_get(fn, conf, &key, terms, deadline);
 }
@@ -298,9 +290,10 @@ static unsigned int fcn_out(struct fcn_net *fn, const struct fcn_conf *conf,
 	fcn_mapping_decide(m, terms);
 	/* not whom the packet was sent to, if that was translated */
 	peer = &ct->tuplehash[IP_CT_DIR_REPLY].tuple.src;
-	fcn_filter_note(fn, conf, m, &peer->u3, peer->u.all, deadline);
+	if (unlikely(fcn_mapping_filter(m) != FCN_EIF))
+		fcn_filter_note(fn, conf, m, &peer->u3, peer->u.all, deadline);
 
-	err = fcn_ct_map_out(fn, ct, m, terms->named ? 0 : terms->ifindex);
+	err = fcn_ct_map_out(fn, ct, m, terms->origin.named ? 0 : terms->ifindex);
 	if (!err && wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_OUT);
 	return fcn_conclude(fn, err, FCN_STAT_flows_out,
@@ -353,7 +346,7 @@ static unsigned int fcn_translate(struct fcn_net *fn, struct sk_buff *skb,
 static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
 					const struct fcn_mapping *m, int iif)
 {
-	struct fcn_wan *wan = fcn_net_wan(fn, m->key.family, iif);
+	struct fcn_wan *wan = fcn_net_wan(fn, fcn_mapping_family(m), iif);
 
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
@@ -373,9 +366,16 @@ static unsigned int fcn_refuse_stranger(struct fcn_net *fn,
 static bool fcn_has_room(struct fcn_net *fn, const struct fcn_conf *conf,
 			 struct fcn_mapping *m)
 {
-	return likely(!conf->mapping_max_sessions) ||
-	       fcn_life_admit(&m->life, READ_ONCE(fn->clock.gen),
-			      conf->mapping_max_sessions);
+	struct fcn_extra *extra;
+
+	if (likely(!conf->mapping_max_sessions))
+		return true;
+	spin_lock_bh(&m->pool->lock);
+	extra = fcn_mapping_extra(m);
+	spin_unlock_bh(&m->pool->lock);
+	return extra && fcn_account_admit(&m->account, extra->opened,
+					  READ_ONCE(fn->clock.gen),
+					  conf->mapping_max_sessions);
 }
 
 static unsigned int fcn_refuse_session(struct fcn_net *fn,
@@ -386,7 +386,7 @@ static unsigned int fcn_refuse_session(struct fcn_net *fn,
 
 	if (wan)
 		fcn_wan_stat_inc(wan, FCN_WAN_IN_REFUSED);
-	return fcn_refuse(fn, m->key.proto, &inside,
+	return fcn_refuse(fn, fcn_mapping_proto(m), &inside,
 			  FCN_STAT_drop_mapping_max_sessions);
 }
 
@@ -405,7 +405,7 @@ static unsigned int fcn_in(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (!fcn_filter_admits(m, &peer->u3, peer->u.all))
 		return fcn_refuse_stranger(fn, m, iif);
 
-	wan = fcn_net_wan(fn, m->key.family, iif);
+	wan = fcn_net_wan(fn, fcn_mapping_family(m), iif);
 	if (!fcn_has_room(fn, conf, m))
 		return fcn_refuse_session(fn, m, wan);
 	if (fcn_ct_map_in(fn, ct, m))
@@ -428,20 +428,21 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 				const struct fcn_mapping *to)
 {
 	const u32 deadline = fcn_first_deadline(conf, ct);
-	struct fcn_terms terms = to->terms;
+	struct fcn_terms terms = fcn_mapping_terms(to);
 	struct fcn_mapping *from;
 	struct fcn_key key;
 
 	terms.filtered = false;
-	terms.filter = fcn_filter_before(fn, conf, to->key.family,
-					 to->key.proto, terms.ruled);
-	fcn_ct_key(conf, ct, &to->key.ext, &key);
+	terms.filter = fcn_filter_before(fn, conf, fcn_mapping_family(to),
+					 fcn_mapping_proto(to), terms.origin.ruled);
+	fcn_ct_key(conf, ct, fcn_mapping_ext(to), &key);
 	fcn_mapping_find_any(&fn->table, &key);
 	from = fcn_opener(fn, conf, ct, &key.ext, &terms, deadline);
 	if (IS_ERR(from))
 		return fcn_refuse_opener(fn, conf, skb, ct, PTR_ERR(from));
-	fcn_filter_note(fn, conf, from, &to->key.ext, to->ext_port, deadline);
-	if (!fcn_filter_admits(to, &from->key.ext, from->ext_port))
+	fcn_filter_note(fn, conf, from, fcn_mapping_ext(to), to->ext_port,
+			deadline);
+	if (!fcn_filter_admits(to, fcn_mapping_ext(from), from->ext_port))
 		return fcn_refuse_stranger(fn, to, skb->skb_iif);
 	return fcn_conclude(fn, fcn_ct_map_out(fn, ct, from, 0),
 			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
@@ -452,8 +453,8 @@ static bool fcn_opened_inside(const struct fcn_net *fn,
 			      const struct sk_buff *skb,
 			      const struct fcn_mapping *to)
 {
-	return skb->skb_iif != to->terms.ifindex &&
-	       fcn_from_inside(fn, to->key.family, skb, skb->skb_iif);
+	return skb->skb_iif != to->ifindex &&
+	       fcn_from_inside(fn, fcn_mapping_family(to), skb, skb->skb_iif);
 }
 
 /*
@@ -467,7 +468,7 @@ static bool fcn_is_hairpinned(const struct fcn_net *fn,
 			      const struct fcn_mapping *to)
 {
 	const struct nf_conntrack_tuple *tuple;
-	const u8 family = to->key.family;
+	const u8 family = fcn_mapping_family(to);
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	return conf->hairpin && fcn_opened_inside(fn, skb, to) &&
@@ -517,13 +518,13 @@ static int fcn_inbound(struct fcn_net *fn, const struct fcn_conf *conf,
 			     &tuple->dst.u3);
 	m = pool ? fcn_pool_owner(pool, ntohs(tuple->dst.u.all)) : NULL;
 	if (!m || fcn_is_exempt(conf, skb) ||
-	    m->key.zone != fcn_ct_zone_id(ct)) {
+	    m->zone != fcn_ct_zone_id(ct)) {
 		if (pool || wanted)
 			fcn_ct_knock(fn, tuple->dst.u.all);
 		return -ENOENT;
 	}
 
-	inside = iif != m->terms.ifindex &&
+	inside = iif != m->ifindex &&
 		 fcn_from_inside(fn, state->pf, skb, iif);
 	if (inside ? !conf->hairpin : !wanted)
 		return -ENOENT;
@@ -572,8 +573,8 @@ static struct fcn_terms fcn_rule_terms(const struct fcn_conf *conf,
 	const struct nf_nat_range2 *range = &policy->range;
 	struct fcn_terms terms = fcn_plain_terms(conf, ct, ifindex);
 
-	terms.ruled = true;
-	terms.random = range->flags & NF_NAT_RANGE_PROTO_RANDOM_ALL;
+	terms.origin.ruled = true;
+	terms.origin.random = !!(range->flags & NF_NAT_RANGE_PROTO_RANDOM_ALL);
 	/* strangers open no ICMP queries */
 	if (policy->filtered && !fcn_is_icmp(nf_ct_protonum(ct))) {
 		terms.filtered = true;
@@ -622,8 +623,8 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 	terms = fcn_rule_terms(conf, policy, ct, state->out->ifindex);
 	if (policy->range.flags & NF_NAT_RANGE_MAP_IPS) {
 		ext = fcn_rule_addr(&policy->range, ct);
-		terms.named = true;
-		terms.routed = !fcn_addr_is_local(fn->net, state->pf, &ext);
+		terms.origin.named = true;
+		terms.origin.routed = !fcn_addr_is_local(fn->net, state->pf, &ext);
 	} else if (!fcn_addr_outside(fn, state->pf, skb, state->out, &ext)) {
 		return fcn_refuse_homeless(fn, ct);
 	}
@@ -687,7 +688,7 @@ static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
 static void fcn_count_passed(struct fcn_net *fn, const struct sk_buff *skb,
 			     const struct fcn_mapping *to)
 {
-	struct fcn_wan *wan = fcn_net_wan(fn, to->key.family, skb->skb_iif);
+	struct fcn_wan *wan = fcn_net_wan(fn, fcn_mapping_family(to), skb->skb_iif);
 
 	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
 	if (wan)

@@ -18,6 +18,7 @@
  * depends on how many ports are in use.
  */
 
+#include <linux/bitmap.h>
 #include <linux/hash.h>
 #include <linux/inetdevice.h>
 #include <linux/random.h>
@@ -43,11 +44,6 @@ enum fcn_parity {
 	FCN_EVEN,
 	FCN_ODD,
 	FCN_ANY,
-};
-
-struct fcn_chunk {
-	DECLARE_BITMAP(used, FCN_CHUNK_PORTS);
-	struct fcn_mapping __rcu *owner[FCN_CHUNK_PORTS];
 };
 
 static struct kmem_cache *fcn_chunk_cache __read_mostly;
@@ -181,6 +177,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 		return ERR_PTR(-ENOMEM);
 
 	pool->key = fcn_pool_key(family, proto, addr);
+	pool->pools = pools;
 	spin_lock_init(&pool->lock);
 
 	spin_lock_bh(&pools->lock);
@@ -256,23 +253,6 @@ void fcn_pools_trim(struct fcn_pools *pools)
 		spin_unlock_bh(&pools->lock);
 		call_rcu(&pool->rcu, fcn_pool_free_rcu);
 	}
-}
-
-/**
- * fcn_pool_owner - the mapping that holds a port
- * @pool:	the pool
- * @port:	host order
- *
- * Return: the mapping, valid until rcu_read_unlock(), or NULL.
- */
-struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool, u16 port)
-{
-	const struct fcn_chunk *chunk;
-
-	chunk = rcu_dereference(pool->chunk[port >> FCN_CHUNK_BITS]);
-	if (!chunk)
-		return NULL;
-	return rcu_dereference(chunk->owner[port & (FCN_CHUNK_PORTS - 1)]);
 }
 
 /**
@@ -684,6 +664,33 @@ void fcn_port_release(struct fcn_pool *pool, u16 port)
 	__clear_bit(bit, chunk->used);
 	__clear_bit(i, pool->full[port & 1]);
 	WRITE_ONCE(pool->used, pool->used - 1);
+}
+
+/**
+ * fcn_pool_away_add - a mapping is not found by its port from inside
+ * @pool:	the pool; its lock is held
+ * @port:	inside port, host order
+ *
+ * Before the mapping is published.
+ */
+void fcn_pool_away_add(struct fcn_pool *pool, u16 port)
+{
+	lockdep_assert_held(&pool->lock);
+	pool->away_count++;
+	set_bit(port & (FCN_AWAY_BITS - 1), pool->away);
+}
+
+/**
+ * fcn_pool_away_del - such a mapping has gone
+ * @pool:	the pool; its lock is held
+ *
+ * Another's bit may be the same, so bits go with the last of them.
+ */
+void fcn_pool_away_del(struct fcn_pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+	if (!--pool->away_count)
+		bitmap_zero(pool->away, FCN_AWAY_BITS);
 }
 
 static int fcn_port_list_add(struct fcn_port_list *list, u32 first, u32 last)

@@ -63,11 +63,11 @@ static void fcn_show_endpoint(struct seq_file *seq, const char *name,
 
 static void fcn_show_ends(struct seq_file *seq, const struct fcn_mapping *m)
 {
-	seq_printf(seq, "proto=%s", fcn_proto_name(m->key.proto));
-	fcn_show_endpoint(seq, "int", m->key.family, &m->key.addr,
-			  m->key.port);
-	fcn_show_endpoint(seq, "ext", m->key.family, &m->key.ext,
-			  m->ext_port);
+	const u8 family = fcn_mapping_family(m);
+
+	seq_printf(seq, "proto=%s", fcn_proto_name(fcn_mapping_proto(m)));
+	fcn_show_endpoint(seq, "int", family, &m->addr, m->port);
+	fcn_show_endpoint(seq, "ext", family, fcn_mapping_ext(m), m->ext_port);
 }
 
 /* mappings */
@@ -122,25 +122,29 @@ static int fcn_mappings_show(struct seq_file *seq, void *v)
 {
 	const struct fcn_mapping *m = v;
 	u8 state = READ_ONCE(m->life.state);
-	u32 now = (u32)ktime_get_seconds(), end;
+	u32 now = (u32)ktime_get_seconds(), end, sessions;
 	struct net_device *dev;
 
-	if (state >= FCN_DYING)
+	if (state == FCN_HOLDDOWN)
+		end = READ_ONCE(m->account.until);
+	else
+		end = max(READ_ONCE(m->life.pushed),
+			  fcn_account_deadline(&m->account));
+	sessions = READ_ONCE(m->account.sessions);
+	smp_rmb();	/* pairs with fcn_mapping_discard() */
+	if (state >= FCN_DYING || READ_ONCE(m->life.state) == FCN_FREE)
 		return SEQ_SKIP;
-	end = state == FCN_HOLDDOWN ? READ_ONCE(m->life.until) :
-				      fcn_life_deadline(&m->life);
 	if (READ_ONCE(m->fixed))
 		end = 0;
-	dev = dev_get_by_index_rcu(seq_file_net(seq), m->terms.ifindex);
+	dev = dev_get_by_index_rcu(seq_file_net(seq), m->ifindex);
 
 	fcn_show_ends(seq, m);
 	seq_printf(seq, " dev=%s state=%s sessions=%u expires=%u age=%u",
 		   dev ? dev->name : "-",
 		   READ_ONCE(m->fixed) ? "static" : fcn_state_names[state],
-		   READ_ONCE(m->life.sessions), end > now ? end - now : 0,
-		   now - m->created);
-	if (m->key.zone)
-		seq_printf(seq, " zone=%u", m->key.zone);
+		   sessions, end > now ? end - now : 0, now - m->created);
+	if (m->zone)
+		seq_printf(seq, " zone=%u", m->zone);
 	seq_putc(seq, '\n');
 	return 0;
 }
@@ -156,9 +160,10 @@ static bool fcn_is_of(const struct fcn_mapping *m, void *data)
 {
 	const struct fcn_key *inside = data;
 
-	return m->key.family == inside->family &&
-	       m->key.proto == inside->proto && m->key.port == inside->port &&
-	       nf_inet_addr_cmp(&m->key.addr, &inside->addr);
+	return fcn_mapping_family(m) == inside->family &&
+	       fcn_mapping_proto(m) == inside->proto &&
+	       m->port == inside->port &&
+	       nf_inet_addr_cmp(&m->addr, &inside->addr);
 }
 
 static bool fcn_is_anything(const struct fcn_mapping *m, void *data)
@@ -321,8 +326,9 @@ static void fcn_show_session(struct seq_file *seq, const struct nf_conn *ct,
 	tuple = &ct->tuplehash[in ? IP_CT_DIR_REPLY :
 				    IP_CT_DIR_ORIGINAL].tuple;
 	fcn_show_ends(seq, m);
-	fcn_show_endpoint(seq, "peer", m->key.family, &tuple->dst.u3,
-			  fcn_is_icmp(m->key.proto) ? 0 : tuple->dst.u.all);
+	fcn_show_endpoint(seq, "peer", nf_ct_l3num(ct), &tuple->dst.u3,
+			  fcn_is_icmp(nf_ct_protonum(ct)) ? 0 :
+							    tuple->dst.u.all);
 	seq_printf(seq, " dir=%s phase=%s\n", in ? "in" : "out",
 		   fcn_phase_names[s->phase]);
 }

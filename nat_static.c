@@ -148,7 +148,6 @@ static int fcn_static_establish(struct fcn_net *fn, struct fcn_static *s)
 	if (m)
 		fcn_mapping_condemn(m);
 	s->key.ext = addr;
-	fcn_key_seal(&s->key);
 	err = dev ? fcn_mapping_fix(fn, &s->key, s->port, dev) :
 		    -EADDRNOTAVAIL;
 	if (err)	/* what is there is not its own */

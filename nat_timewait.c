@@ -211,74 +211,81 @@ enum fcn_state fcn_next_state(enum fcn_state state,
 }
 
 /**
- * fcn_life_begin - begin a mapping's account for a sweep
- * @life:	the account
+ * fcn_account_begin - begin a mapping's account for a sweep
+ * @acc:	the account
  * @gen:	the sweep; a second call for it changes nothing
  */
-void fcn_life_begin(struct fcn_life *life, u32 gen)
+void fcn_account_begin(struct fcn_account *acc, u32 gen)
 {
-	if (life->gen == gen)
+	if (acc->gen == (u8)gen)
 		return;
-	life->gen = gen;
-	life->est_before = life->est_now;
-	life->est_now = 0;
-	life->est_next = 0;
-	life->closing = 0;
-	life->used = 0;
-	life->strangers_next = 0;
-	life->packets_before = life->packets;
-	life->packets = 0;
-	WRITE_ONCE(life->sessions, 0);
+	acc->gen = gen;
+	acc->before = acc->seen;
+	acc->seen = 0;
+	acc->est_next = 0;
+	acc->strangers_next = 0;
+	acc->used = false;
+	acc->named = false;
+	WRITE_ONCE(acc->sessions, 0);
+}
+
+/* One of the sessions that were established in the sweep before is accounted for. */
+static void fcn_account_found(struct fcn_account *acc)
+{
+	acc->before -= acc->before > 0;
 }
 
 /**
- * fcn_life_note - put a session that counts as use on the account
- * @life:	the account
+ * fcn_account_note - put a session that counts as use on the account
+ * @acc:	the account
  * @phase:	of the session
  * @deadline:	what the session gives its mapping, seconds
  * @moved:	it has seen a packet since the sweep before
  */
-void fcn_life_note(struct fcn_life *life, enum fcn_phase phase, u32 deadline,
-		   bool moved)
+void fcn_account_note(struct fcn_account *acc, enum fcn_phase phase,
+		      u32 deadline, bool moved)
 {
-	life->used++;
+	acc->used = true;
 	if (phase == FCN_EST) {
-		life->est_now++;
-		life->est_next = max(life->est_next, deadline);
+		acc->seen++;
+		fcn_account_found(acc);
+		acc->est_next = max(acc->est_next, deadline);
 		return;
 	}
-	if (phase == FCN_CLOSE || phase == FCN_RST)
-		life->closing += moved;
-	if (life->hold < deadline)
-		WRITE_ONCE(life->hold, deadline);
+	if (moved && (phase == FCN_CLOSE || phase == FCN_RST))
+		fcn_account_found(acc);
+	if (acc->hold < deadline)
+		WRITE_ONCE(acc->hold, deadline);
 }
 
 /**
- * fcn_life_settle - close the account of a sweep
- * @life:	the account
- * @spoken:	deadline if the packet counters show that the inside has spoken,
- *		seconds
+ * fcn_account_settle - close the account of a sweep
+ * @acc:	the account
+ * @spoken:	of UDP: deadline if the packet counters show that the inside has
+ *		spoken, seconds; 0 of other protocols
  *
  * Established sessions that are gone without having been seen closing were
  * lost by conntrack (early drop, flush): their ends may still speak, so their
  * deadline stays.  One that is lost between the very sweeps between which
  * another is established goes unnoticed.
  */
-void fcn_life_settle(struct fcn_life *life, u32 spoken)
+void fcn_account_settle(struct fcn_account *acc, u32 spoken)
 {
-	if (life->packets != life->packets_before && life->hold < spoken)
-		WRITE_ONCE(life->hold, spoken);
-	if (life->est_before > life->est_now + life->closing)
-		WRITE_ONCE(life->lost, max(life->lost, life->est));
-	WRITE_ONCE(life->est, life->est_next);
-	/* what was opened before this sweep began it has seen */
-	WRITE_ONCE(life->strangers, life->strangers_next);
-	atomic_set(&life->opened[!(life->gen & 1)], 0);
+	u32 hold = acc->hold;
+
+	if (spoken && acc->seen != acc->before)
+		hold = max(hold, spoken);
+	else if (!spoken && acc->before)
+		hold = max(hold, acc->est);
+	WRITE_ONCE(acc->hold, hold);
+	WRITE_ONCE(acc->est, acc->est_next);
+	WRITE_ONCE(acc->strangers, acc->strangers_next);
 }
 
 /**
- * fcn_life_admit - may a stranger open one more session?
- * @life:	of the mapping
+ * fcn_account_admit - may a stranger open one more session?
+ * @acc:	of the mapping
+ * @opened:	fcn_extra.opened of the mapping
  * @gen:	the sweep that has begun last
  * @max:	sessions of strangers at most
  *
@@ -288,34 +295,26 @@ void fcn_life_settle(struct fcn_life *life, u32 spoken)
  * up on its way from here into the table for a whole sweep is not counted before
  * the next.
  */
-bool fcn_life_admit(struct fcn_life *life, u32 gen, u32 max)
+bool fcn_account_admit(const struct fcn_account *acc, atomic_t opened[2],
+		       u32 gen, u32 max)
 {
-	u32 before = READ_ONCE(life->strangers) +
-		     atomic_read(&life->opened[!(gen & 1)]);
+	u32 before = READ_ONCE(acc->strangers) + atomic_read(&opened[!(gen & 1)]);
 
-	if (before + atomic_inc_return(&life->opened[gen & 1]) <= max)
+	if (before + atomic_inc_return(&opened[gen & 1]) <= max)
 		return true;
-	atomic_dec(&life->opened[gen & 1]);
+	atomic_dec(&opened[gen & 1]);
 	return false;
 }
 
-/* Until when its sessions keep a mapping, seconds. */
-static u32 fcn_life_kept(const struct fcn_life *life)
-{
-	u32 end = max(READ_ONCE(life->hold), READ_ONCE(life->est));
-
-	return max(end, READ_ONCE(life->lost));
-}
-
 /**
- * fcn_life_deadline - until when a mapping lives
- * @life:	the account
+ * fcn_account_deadline - until when its sessions keep a mapping
+ * @acc:	the account
  *
  * Return: seconds.
  */
-u32 fcn_life_deadline(const struct fcn_life *life)
+u32 fcn_account_deadline(const struct fcn_account *acc)
 {
-	return max(READ_ONCE(life->pushed), fcn_life_kept(life));
+	return max(READ_ONCE(acc->hold), READ_ONCE(acc->est));
 }
 
 /* The clock. */
@@ -333,8 +332,7 @@ static void fcn_clock_enter(struct fcn_settlement *st, struct fcn_mapping *m,
 {
 	struct fcn_net *fn = st->fn;
 	const struct fcn_conf *conf = fcn_conf(fn);
-	struct fcn_life *life = &m->life;
-	bool active = life->state == FCN_ACTIVE, ended;
+	bool active = m->life.state == FCN_ACTIVE, ended;
 
 	switch (state) {
 	case FCN_ACTIVE:
@@ -342,21 +340,19 @@ static void fcn_clock_enter(struct fcn_settlement *st, struct fcn_mapping *m,
 		break;
 	case FCN_DRAINING:
 	case FCN_HOLDDOWN:
-		if (active)
-			life->stopped = fn->clock.gen;
 		if (!fcn_mapping_stop(m, state, st->now))
 			break;
 		if (active)
 			fcn_log_expire(fn, m);
 		/* RFC 6888, REQ-8: only so many ports are held back */
 		if (state == FCN_HOLDDOWN)
-			WRITE_ONCE(life->until, st->now +
+			WRITE_ONCE(m->account.until, st->now +
 				   (fn->clock.held + st->entered++ <
 				    conf->port_holddown_max ?
 				    conf->port_holddown : 0));
 		break;
 	case FCN_FREE:
-		ended = life->state == FCN_DYING;
+		ended = m->life.state == FCN_DYING;
 		if (fcn_mapping_retire(m))
 			fcn_stat_inc(fn, ended ? FCN_STAT_mappings_ended :
 						 FCN_STAT_mappings_expired);
@@ -366,37 +362,50 @@ static void fcn_clock_enter(struct fcn_settlement *st, struct fcn_mapping *m,
 	}
 }
 
+/* How long a mapping lives whose endpoint has just been heard; 0 if not UDP. */
+static u32 fcn_clock_spoken(const struct fcn_settlement *st,
+			    const struct fcn_mapping *m)
+{
+	if (fcn_mapping_proto(m) != IPPROTO_UDP)
+		return 0;
+	return st->now + 1 + fcn_phase_timeout(&fcn_conf(st->fn)->timeouts,
+					       FCN_UDP, m->life.ordinary);
+}
+
 static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 {
 	struct fcn_settlement *st = data;
-	struct fcn_clock *clock = &st->fn->clock;
-	struct fcn_life *life = &m->life;
+	struct fcn_account *acc = &m->account;
+	const u32 gen = st->fn->clock.gen;
+	struct fcn_extra *extra;
 	struct fcn_evidence seen;
 	enum fcn_state state, next;
 	u32 end;
 
-	fcn_life_begin(life, clock->gen);
-	fcn_life_settle(life, st->now + 1 +
-			fcn_phase_timeout(&fcn_conf(st->fn)->timeouts, FCN_UDP,
-					  life->ordinary));
+	fcn_account_begin(acc, gen);
+	fcn_account_settle(acc, fcn_clock_spoken(st, m));
 
+	extra = rcu_dereference(m->extra);
+	/* what was opened before this sweep began it has seen */
+	if (extra)
+		atomic_set(&extra->opened[!(gen & 1)], 0);
 	fcn_filter_forget(m, st->now - min(st->slack, st->now));
 
-	state = READ_ONCE(life->state);
+	state = READ_ONCE(m->life.state);
+	end = fcn_account_deadline(acc);
 	/* a packet that may revive it has done so itself */
-	end = state == FCN_ACTIVE ? fcn_life_deadline(life) :
-				    fcn_life_kept(life);
-	seen.due = !m->fixed && (READ_ONCE(life->closed) ||
+	if (state == FCN_ACTIVE)
+		end = max(end, READ_ONCE(m->life.pushed));
+	seen.due = !m->fixed && (READ_ONCE(m->life.closed) ||
 				 end + st->slack <= st->now);
-	seen.used = life->used;
-	seen.clean = !life->sessions && life->named != clock->gen &&
-		     life->stopped != clock->gen;
-	seen.held = life->until <= st->now;
+	seen.used = acc->used;
+	seen.clean = !acc->sessions && !acc->named;
+	seen.held = acc->until <= st->now;
 
 	next = fcn_next_state(state, &seen);
 	if (next != state)
 		fcn_clock_enter(st, m, next);
-	st->held += READ_ONCE(life->state) == FCN_HOLDDOWN;
+	st->held += READ_ONCE(m->life.state) == FCN_HOLDDOWN;
 }
 
 /* A whole sweep: all entries, then all mappings.  Process context. */

@@ -5,12 +5,14 @@
 #ifndef _FULLCONE_NAT_HOST_H
 #define _FULLCONE_NAT_HOST_H
 
+#include <linux/compiler.h>
 #include <linux/netfilter.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-struct fcn_conf;
+#include "nat_conf.h"
+
 struct fcn_key;
 
 /* Mappings a second at most: a u32 holds twice as many in units of 1/HZ. */
@@ -66,11 +68,33 @@ struct fcn_hosts {
 int fcn_hosts_init(struct fcn_hosts *hosts);
 void fcn_hosts_exit(struct fcn_hosts *hosts);
 
-struct fcn_host *fcn_host_join(struct fcn_hosts *hosts,
-			       const struct fcn_conf *conf,
-			       const struct fcn_key *key, bool force);
+struct fcn_host *fcn_host_add(struct fcn_hosts *hosts,
+			      const struct fcn_conf *conf,
+			      const struct fcn_key *key, bool force);
 void fcn_host_leave(struct fcn_host *host, bool charged);
 bool fcn_host_charge(struct fcn_host *host, u32 max);
 void fcn_host_discharge(struct fcn_host *host);
+
+/**
+ * fcn_host_join - a host is going to have a mapping more
+ * @hosts:	those of the namespace
+ * @conf:	its knobs
+ * @key:	of the mapping
+ * @force:	it has it already: do not ask for the quotas
+ *
+ * Return: the host, which fcn_host_leave() gives back, with the mapping
+ * charged; NULL if there are no quotas; or ERR_PTR() of -EMFILE
+ * (host_max_mappings), -ETIME (host_max_rate: too soon), -ENOMEM, or what a
+ * busy hash returns.
+ */
+static inline struct fcn_host *fcn_host_join(struct fcn_hosts *hosts,
+					     const struct fcn_conf *conf,
+					     const struct fcn_key *key,
+					     bool force)
+{
+	if (likely(!conf->host_max_mappings && !conf->host_max_rate))
+		return NULL;
+	return fcn_host_add(hosts, conf, key, force);
+}
 
 #endif /* _FULLCONE_NAT_HOST_H */

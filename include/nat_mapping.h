@@ -6,6 +6,7 @@
 #define _FULLCONE_NAT_MAPPING_H
 
 #include <linux/atomic.h>
+#include <linux/kernel.h>
 #include <linux/netfilter.h>
 #include <linux/rhashtable-types.h>
 #include <linux/types.h>
@@ -17,36 +18,44 @@
 #include "nat_timewait.h"
 
 struct fcn_conf;
+struct fcn_host;
 struct fcn_net;
 struct net_device;
 
 /**
- * struct fcn_key - what a mapping is found by from inside; unused bytes zero
+ * struct fcn_key - what a mapping is found by from inside
  * @addr:	X, the inside address, network order
  * @ext:	E, the external address, network order
  * @port:	x, the inside port or ICMP query id, network order
  * @zone:	conntrack zone of the original direction
- * @peer_port:	of @peer, network order
  * @family:	NFPROTO_*
  * @proto:	IPPROTO_*
- * @peer:	whom alone it is for, network order; zero if it is for all
- *		(endpoint-independent mapping, RFC 4787, REQ-1).  After the
- *		others, as only a mapping that has it pays for hashing it
- * @hash:	of the others, see fcn_key_seal()
- * @pad:	zero
+ * @peer:	whom alone it is for; NULL if it is for all (endpoint-independent
+ *		mapping, RFC 4787, REQ-1)
  */
 struct fcn_key {
-	union nf_inet_addr	addr;
-	union nf_inet_addr	ext;
-	__be16			port;
-	u16			zone;
-	__be16			peer_port;
-	u8			family;
-	u8			proto;
-	union nf_inet_addr	peer;
-	u32			hash;
-	u32			pad;
-} __aligned(8);
+	union nf_inet_addr		addr;
+	union nf_inet_addr		ext;
+	__be16				port;
+	u16				zone;
+	u8				family;
+	u8				proto;
+	const struct nf_conntrack_man	*peer;
+};
+
+/**
+ * struct fcn_origin - who makes a mapping
+ * @ruled:	a rule: its device need not be a wan interface
+ * @random:	... which does not want the inside port preserved
+ * @named:	... which names the external address, so that belongs to no device
+ * @routed:	... and is none of the router's own
+ */
+struct fcn_origin {
+	u8	ruled:1,
+		random:1,
+		named:1,
+		routed:1;
+};
 
 /**
  * struct fcn_terms - on what terms a mapping is made
@@ -54,85 +63,126 @@ struct fcn_key {
  * @first:	lowest external port it may have, host order; this and @last
  *		narrow the knob `ports`
  * @last:	highest external port it may have, host order
- * @random:	do not preserve the inside port
- * @ruled:	made by a rule: its device need not be a wan interface
- * @named:	the external address is one that the rule names, so it belongs
- *		to no device
- * @routed:	... and none of the router's own
- * @filtered:	it is the rule that says ...
+ * @origin:	who makes it
+ * @filtered:	it is a rule that says ...
  * @filter:	... who may come in from outside
  */
 struct fcn_terms {
-	int		ifindex;
-	u16		first;
-	u16		last;
-	bool		random;
-	bool		ruled;
-	bool		named;
-	bool		routed;
-	bool		filtered;
-	enum fcn_filter	filter;
+	int			ifindex;
+	u16			first;
+	u16			last;
+	struct fcn_origin	origin;
+	bool			filtered;
+	u8			filter;
+};
+
+/**
+ * struct fcn_extra - what few mappings have: those that are not at home, have a
+ * filter or a quota, or whose strangers are counted
+ * @node:	in fcn_table.away, while the mapping is neither at home, nor
+ *		%FCN_DYING, nor a second one
+ * @mapping:	whose it is
+ * @hash:	of what it is found by
+ * @per_peer:	@peer and @peer_port tell whom alone it is for
+ * @peer_port:	network order
+ * @peer:	network order
+ * @first:	lowest external port it could have had, host order
+ * @last:	highest
+ * @host:	whose quota it counts against, or NULL
+ * @peers:	whom it has spoken to, if its filter wants to know; changed under
+ *		the pool's lock, walked under RCU
+ * @peer_count:	how many those are; under the pool's lock
+ * @opened:	sessions that strangers have opened since a sweep began, of even
+ *		and of odd number; any CPU, see fcn_account_admit()
+ *
+ * All but the last three are fixed before anybody can find the mapping.
+ */
+struct fcn_extra {
+	struct rhash_head	node;
+	struct fcn_mapping	*mapping;
+	u32			hash;
+	bool			per_peer;
+	__be16			peer_port;
+	union nf_inet_addr	peer;
+	u16			first;
+	u16			last;
+	struct fcn_host		*host;
+	struct hlist_head	peers;
+	u32			peer_count;
+	atomic_t		opened[2];
 };
 
 /**
  * struct fcn_mapping - X:x has E:e
- * @node:	in fcn_table.inside, while not %FCN_DYING, and not @second
- * @key:	fixed at creation
- * @table:	fixed at creation
- * @pool:	owns the port; fixed at creation, outlives the mapping
- * @ext_port:	e, network order; fixed at creation
- * @terms:	fixed at creation
- * @host:	whose quota it counts against, or NULL; fixed at creation
- * @charged:	it does so now; written under the lock of the pool
+ * @pool:	owns the port, and tells E, family and protocol; outlives the
+ *		mapping
+ * @extra:	NULL for most; only ever set, under the lock of the pool
+ * @addr:	X, network order
+ * @port:	x, network order
+ * @ext_port:	e, network order
+ * @zone:	conntrack zone of the original direction
+ * @home:	found from inside by its port: x and e are the same, and it is for
+ *		all peers
+ * @second:	its endpoint has another mapping, and this one only holds a port
+ * @origin:	who has made it
+ * @charged:	it counts against its host's quota; written under the lock of the
+ *		pool
  * @fixed:	a static forward; only ever set, under the lock of the pool
- * @second:	its endpoint has another mapping, and this one only holds a port;
- *		fixed at creation
  * @ruled:	a rule has chosen it; only ever set
  * @decided:	an outbound flow of it was decided; only ever set
  * @filtered:	it was a rule that said what @filter is
  * @filter:	enum fcn_filter; see fcn_mapping_decide().  Written and read with
  *		WRITE_ONCE() and READ_ONCE(), like the four before
- * @peers:	whom it has spoken to, if @filter wants to know; changed under
- *		the pool's lock, walked under RCU
- * @peer_count:	how many those are; under the pool's lock
- * @created:	seconds; fixed at creation
- * @life:	see there for who writes what
+ * @life:	what packets look at
+ * @ifindex:	external device
+ * @created:	seconds
+ * @account:	what the clock reckons with
  * @rcu:	for the end
+ * @table:	likewise, as the pool may end first
+ *
+ * What nothing else is said of is fixed at creation.  A million of these are to
+ * fit into a small machine: what is not in every mapping does not belong here.
  */
 struct fcn_mapping {
-	struct rhash_head	node;
-	struct fcn_key		key;
-	struct fcn_table	*table;
 	struct fcn_pool		*pool;
+	struct fcn_extra __rcu	*extra;
+	union nf_inet_addr	addr;
+	__be16			port;
 	__be16			ext_port;
-	struct fcn_terms	terms;
-	struct fcn_host		*host;
+	u16			zone;
+	u8			home:1,
+				second:1;
+	struct fcn_origin	origin;
 	bool			charged;
 	bool			fixed;
-	bool			second;
 	bool			ruled;
 	bool			decided;
 	bool			filtered;
 	u8			filter;
-	struct hlist_head	peers;
-	u32			peer_count;
+	struct fcn_life		life;
+	int			ifindex;
 	u32			created;
 
-	struct fcn_life		life;
-	struct rcu_head		rcu;
+	union {
+		struct fcn_account	account;
+		struct {
+			struct rcu_head		rcu;
+			struct fcn_table	*table;
+		};
+	};
 };
 
 /**
  * struct fcn_table - the mappings of a namespace
- * @inside:	by inside endpoint, under RCU
- * @pools:	by outside endpoint, under RCU
+ * @pools:	by outside endpoint, under RCU; those at home also by inside endpoint
+ * @away:	the others by inside endpoint, under RCU
  * @peers:	of the mappings with a filter, under RCU
  * @hosts:	whom quotas are kept for
  * @count:	mappings, those that wait for a grace period included
  */
 struct fcn_table {
-	struct rhashtable	inside;
 	struct fcn_pools	pools;
+	struct rhashtable	away;
 	struct fcn_peers	peers;
 	struct fcn_hosts	hosts;
 	atomic_t		count;
@@ -143,8 +193,6 @@ void fcn_mapping_cache_exit(void);
 int fcn_table_init(struct fcn_table *table);
 void fcn_table_exit(struct fcn_table *table);
 
-void fcn_key_seal(struct fcn_key *key);
-
 struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
 				     const struct fcn_key *key);
 struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
@@ -153,12 +201,6 @@ struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
 					 u8 proto,
 					 const union nf_inet_addr *addr,
 					 __be16 port);
-struct fcn_mapping *fcn_mapping_get_home(struct fcn_net *fn,
-					 const struct fcn_conf *conf,
-					 const struct nf_conntrack_tuple *orig,
-					 u16 zone,
-					 const union nf_inet_addr *ext,
-					 u32 deadline);
 struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_conf *conf,
 				    const struct fcn_key *key,
@@ -169,6 +211,8 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		      __be16 port, const struct fcn_terms *terms, bool closed);
 
+struct fcn_terms fcn_mapping_terms(const struct fcn_mapping *m);
+struct fcn_extra *fcn_mapping_extra(struct fcn_mapping *m);
 struct nf_conntrack_man fcn_mapping_inside(const struct fcn_mapping *m);
 bool fcn_mapping_accepts(const struct fcn_mapping *m);
 void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms);
@@ -182,5 +226,33 @@ u32 fcn_mapping_count(const struct fcn_table *table, u8 family);
 void fcn_mapping_walk(struct fcn_table *table,
 		      void (*visit)(struct fcn_mapping *m, void *data),
 		      void *data);
+
+static inline struct fcn_table *fcn_mapping_table(const struct fcn_mapping *m)
+{
+	return container_of(m->pool->pools, struct fcn_table, pools);
+}
+
+static inline u8 fcn_mapping_family(const struct fcn_mapping *m)
+{
+	return m->pool->key.family;
+}
+
+static inline u8 fcn_mapping_proto(const struct fcn_mapping *m)
+{
+	return m->pool->key.proto;
+}
+
+/* E, network order */
+static inline const union nf_inet_addr *
+fcn_mapping_ext(const struct fcn_mapping *m)
+{
+	return &m->pool->key.addr;
+}
+
+/* Who may come in?  A static forward lets everybody in. */
+static inline enum fcn_filter fcn_mapping_filter(const struct fcn_mapping *m)
+{
+	return READ_ONCE(m->fixed) ? FCN_EIF : READ_ONCE(m->filter);
+}
 
 #endif /* _FULLCONE_NAT_MAPPING_H */

@@ -5,9 +5,11 @@
 #ifndef _FULLCONE_NAT_PORT_H
 #define _FULLCONE_NAT_PORT_H
 
+#include <linux/bitops.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/netfilter.h>
+#include <linux/rcupdate.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -27,6 +29,7 @@ static inline bool fcn_is_icmp(u8 proto)
 #define FCN_CHUNK_PORTS	256	/* 2 to the power of FCN_CHUNK_BITS */
 #define FCN_CHUNKS	(FCN_PORTS / FCN_CHUNK_PORTS)
 #define FCN_RANGES_MAX	64	/* bounds every search for a port */
+#define FCN_AWAY_BITS	1024
 
 /**
  * struct fcn_port_list - ports as a sorted list of disjoint ranges
@@ -56,15 +59,30 @@ struct fcn_pool_key {
 };
 
 /**
+ * struct fcn_chunk - ports that have the same upper bits
+ * @used:	a bit for each that has an owner, or is going to; under the lock of
+ *		the pool
+ * @owner:	mappings; under RCU
+ */
+struct fcn_chunk {
+	DECLARE_BITMAP(used, FCN_CHUNK_PORTS);
+	struct fcn_mapping __rcu	*owner[FCN_CHUNK_PORTS];
+};
+
+/**
  * struct fcn_pool - the ports of one external address and protocol
  * @node:	in fcn_pools.table
  * @key:	fixed at creation
+ * @pools:	fixed at creation
  * @id:		fixed at creation, grows along fcn_pools.list
  * @list:	in fcn_pools.list
  * @lock:	protects all members below.  Never held around a call into
  *		conntrack, so it may be taken under a conntrack bucket lock.
  * @used:	ports in use; read with READ_ONCE()
  * @dead:	unlinked; nothing is added any more
+ * @away_count:	mappings that are not found by their ports from inside
+ * @away:	a bit for the inside ports of those, by the ports' lowest bits; may
+ *		be set for nobody.  Read at any time
  * @full:	a bit for each chunk that has no free even port, and one for each
  *		that has no free odd port
  * @chunk:	ports by their upper bits; allocated with the first port of a
@@ -77,12 +95,15 @@ struct fcn_pool_key {
 struct fcn_pool {
 	struct rhash_head	node;
 	struct fcn_pool_key	key;
+	struct fcn_pools	*pools;
 	u32			id;
 	struct list_head	list;
 
 	spinlock_t		lock;	/* protects what follows */
 	unsigned int		used;
 	bool			dead;
+	u32			away_count;
+	unsigned long		away[BITS_TO_LONGS(FCN_AWAY_BITS)];
 	unsigned long		full[2][BITS_TO_LONGS(FCN_CHUNKS)];
 	struct fcn_chunk __rcu	*chunk[FCN_CHUNKS];
 
@@ -157,7 +178,6 @@ struct fcn_pool *fcn_pool_get(struct fcn_pools *pools, u8 family, u8 proto,
 			      const union nf_inet_addr *addr, u32 max);
 void fcn_pools_trim(struct fcn_pools *pools);
 
-struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool, u16 port);
 struct fcn_mapping *fcn_pool_next(const struct fcn_pool *pool, u32 *port);
 bool fcn_port_has_socket(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port);
@@ -167,6 +187,33 @@ int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish);
 int fcn_port_take(struct fcn_pool *pool, u16 port);
 void fcn_port_give(struct fcn_pool *pool, u16 port, struct fcn_mapping *m);
 void fcn_port_release(struct fcn_pool *pool, u16 port);
+
+void fcn_pool_away_add(struct fcn_pool *pool, u16 port);
+void fcn_pool_away_del(struct fcn_pool *pool);
+
+/**
+ * fcn_pool_owner - the mapping that holds a port
+ * @pool:	the pool
+ * @port:	host order
+ *
+ * Return: the mapping, valid until rcu_read_unlock(), or NULL.
+ */
+static inline struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool,
+						 u16 port)
+{
+	const struct fcn_chunk *chunk;
+
+	chunk = rcu_dereference(pool->chunk[port >> FCN_CHUNK_BITS]);
+	if (!chunk)
+		return NULL;
+	return rcu_dereference(chunk->owner[port & (FCN_CHUNK_PORTS - 1)]);
+}
+
+/* May there be a mapping of this inside port, or of one like it, with another? */
+static inline bool fcn_pool_has_away(const struct fcn_pool *pool, u16 port)
+{
+	return test_bit(port & (FCN_AWAY_BITS - 1), pool->away);
+}
 
 bool fcn_port_list_has(const struct fcn_port_list *list, u16 port);
 int fcn_port_list_subtract(struct fcn_port_list *out,

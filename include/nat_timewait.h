@@ -76,7 +76,7 @@ struct fcn_timeouts {
 };
 
 /**
- * struct fcn_life - the lifetime of one mapping
+ * struct fcn_life - the lifetime of one mapping, as packets see it
  * @pushed:	deadline set by outbound first packets; any CPU, READ_ONCE()
  * @state:	enum fcn_state; written under the lock of the mapping's pool,
  *		read with READ_ONCE()
@@ -84,55 +84,48 @@ struct fcn_timeouts {
  *		deadline had passed, until its endpoint speaks; written like
  *		@state
  * @ordinary:	has spoken to other than short ports; only ever set
- * @opened:	sessions that strangers have opened since a sweep began, of even
- *		and of odd number; any CPU, see fcn_life_admit()
- * @gen:	sweep in which the members below were counted
- * @named:	sweep that last saw a masqueraded flow of another endpoint on its
- *		port
- * @stopped:	sweep in which the mapping left %FCN_ACTIVE
- * @until:	end of the hold-down
- * @hold:	latest deadline of sessions that are not established
- * @est:	latest deadline of established sessions, as of the last sweep
- * @lost:	latest deadline of established sessions that conntrack lost
- * @sessions:	entries seen in this sweep
- * @used:	those of them that count as use
- * @strangers:	those that strangers have opened, as of the last sweep
- * @strangers_next: @strangers in the making
- * @est_now:	established sessions seen in this sweep
- * @est_before:	the same in the sweep before
- * @est_next:	@est in the making
- * @closing:	sessions seen closing that moved since the sweep before
- * @packets:	outbound packets of all sessions, udp_refresh_inbound=0 only
- * @packets_before: the same in the sweep before
- *
- * From @gen on all belong to the clock, which runs under fcn_net.mutex;
- * procfs reads them with READ_ONCE() and may be a sweep late.
  */
 struct fcn_life {
 	u32	pushed;
 	u8	state;
 	bool	closed;
 	bool	ordinary;
+};
 
-	atomic_t opened[2];
-
-	u32	gen;
-	u32	named;
-	u32	stopped;
+/**
+ * struct fcn_account - what the sweeps found out about one mapping
+ * @until:	end of the hold-down
+ * @hold:	latest deadline of sessions that are not established, or that
+ *		conntrack lost
+ * @est:	latest deadline of established sessions, as of the last sweep
+ * @est_next:	@est in the making
+ * @seen:	established sessions seen in this sweep; with UDP and
+ *		udp_refresh_inbound=0 outbound packets of all sessions
+ * @before:	@seen of the sweep before, less the sessions that were seen again
+ * @sessions:	entries seen in this sweep
+ * @strangers:	those that strangers have opened, as of the last sweep
+ * @strangers_next: @strangers in the making
+ * @gen:	sweep that this is the account of, its lowest bits
+ * @used:	a session seen in this sweep counts as use
+ * @named:	this sweep saw a masqueraded flow of another endpoint on the
+ *		mapping's port
+ *
+ * All belong to the clock, which runs under fcn_net.mutex; others read them with
+ * READ_ONCE(), may be a sweep late, and read nonsense when the mapping is free.
+ */
+struct fcn_account {
 	u32	until;
 	u32	hold;
 	u32	est;
-	u32	lost;
+	u32	est_next;
+	u32	seen;
+	u32	before;
 	u32	sessions;
-	u32	used;
 	u32	strangers;
 	u32	strangers_next;
-	u32	est_now;
-	u32	est_before;
-	u32	est_next;
-	u32	closing;
-	u32	packets;
-	u32	packets_before;
+	u8	gen;
+	bool	used;
+	bool	named;
 };
 
 /**
@@ -182,12 +175,13 @@ enum fcn_state fcn_next_state(enum fcn_state state,
 			      const struct fcn_evidence *seen);
 
 /* One mapping's account during a sweep. */
-void fcn_life_begin(struct fcn_life *life, u32 gen);
-void fcn_life_note(struct fcn_life *life, enum fcn_phase phase, u32 deadline,
-		   bool moved);
-void fcn_life_settle(struct fcn_life *life, u32 spoken);
-bool fcn_life_admit(struct fcn_life *life, u32 gen, u32 max);
-u32 fcn_life_deadline(const struct fcn_life *life);
+void fcn_account_begin(struct fcn_account *acc, u32 gen);
+void fcn_account_note(struct fcn_account *acc, enum fcn_phase phase,
+		      u32 deadline, bool moved);
+void fcn_account_settle(struct fcn_account *acc, u32 spoken);
+bool fcn_account_admit(const struct fcn_account *acc, atomic_t opened[2],
+		       u32 gen, u32 max);
+u32 fcn_account_deadline(const struct fcn_account *acc);
 
 /**
  * struct fcn_clock - the worker of a namespace

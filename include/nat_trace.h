@@ -45,13 +45,13 @@ DECLARE_EVENT_CLASS(fcn_mapping_class,
 
 	TP_fast_assign(
 		__entry->netns = net->ns.inum;
-		__entry->proto = m->key.proto;
-		__entry->int_port = ntohs(m->key.port);
+		__entry->proto = fcn_mapping_proto(m);
+		__entry->int_port = ntohs(m->port);
 		__entry->ext_port = ntohs(m->ext_port);
-		fcn_log_sockaddr(__entry->int_addr, m->key.family,
-				 &m->key.addr, m->key.port);
-		fcn_log_sockaddr(__entry->ext_addr, m->key.family,
-				 &m->key.ext, m->ext_port);
+		fcn_log_sockaddr(__entry->int_addr, fcn_mapping_family(m),
+				 &m->addr, m->port);
+		fcn_log_sockaddr(__entry->ext_addr, fcn_mapping_family(m),
+				 fcn_mapping_ext(m), m->ext_port);
 	),
 
 	TP_printk("netns=%u proto=%s int=%pISpc ext=%pISpc", __entry->netns,

@@ -157,27 +157,27 @@ static int test_row(const char *table, const char *row, bool good)
 	return 1;
 }
 
-static int test_life(void)
+static int test_account(void)
 {
-	struct fcn_life life = {};
+	struct fcn_account acc = {};
 	int bad = 0;
 	u32 gen, i;
 
 	for (gen = 1; gen <= ARRAY_SIZE(test_sweeps); gen++) {
 		const typeof(test_sweeps[0]) *row = &test_sweeps[gen - 1];
 
-		fcn_life_begin(&life, gen);
-		fcn_life_begin(&life, gen);
+		fcn_account_begin(&acc, gen);
+		fcn_account_begin(&acc, gen);
 		for (i = 0; i < row->est; i++)
-			fcn_life_note(&life, FCN_EST, row->est_until - i,
-				      true);
+			fcn_account_note(&acc, FCN_EST, row->est_until - i,
+					 true);
 		for (i = 0; i < row->closing; i++)
-			fcn_life_note(&life, FCN_CLOSE, row->close_until,
-				      true);
-		fcn_life_settle(&life, 0);
+			fcn_account_note(&acc, FCN_CLOSE, row->close_until,
+					 true);
+		fcn_account_settle(&acc, 0);
 		bad += test_row("sweeps", row->what,
-				fcn_life_deadline(&life) == row->deadline &&
-				life.used == row->est + row->closing);
+				fcn_account_deadline(&acc) == row->deadline &&
+				acc.used == !!(row->est + row->closing));
 	}
 	return bad;
 }
@@ -219,7 +219,7 @@ int fcn_clock_selftest(void)
 			fcn_phase_timeout(&t, FCN_UDP, false) == 30);
 	bad += test_row("timeouts", "ordinary ports",
 			fcn_phase_timeout(&t, FCN_UDP, true) == 300);
-	bad += test_life();
+	bad += test_account();
 
 	pr_info("selftest: %zu rows, %d bad\n",
 		ARRAY_SIZE(test_tcp) + ARRAY_SIZE(test_entries) +
