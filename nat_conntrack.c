@@ -162,23 +162,26 @@ static bool fcn_ct_is_stray(const struct nf_conntrack_tuple_hash *h)
 }
 
 /*
- * Makes way for the reply tuple that a new entry is going to have: a stray that has
- * it goes.
+ * Makes way for the reply tuple that a new entry is going to have, one to @addr:@port:
+ * a stray that has it goes.
  *
  * Return: 0, or -EBUSY when a session that matters is in the way.
  */
-static int fcn_ct_clear(struct fcn_net *fn, struct nf_conn *ct,
-			const struct nf_conntrack_tuple *reply)
+static noinline int fcn_ct_clear(struct fcn_net *fn, struct nf_conn *ct,
+				 const union nf_inet_addr *addr, __be16 port)
 {
+	struct nf_conntrack_tuple reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
 	struct nf_conntrack_tuple_hash *h;
 	struct nf_conn *other;
 	int err = 0;
 
+	reply.dst.u3 = *addr;
+	*fcn_tuple_dst_port(&reply) = port;
 	/* not by the same flow's entry, of a packet that was a little faster */
-	if (likely(!nf_conntrack_tuple_taken(reply, ct)))
+	if (likely(!nf_conntrack_tuple_taken(&reply, ct)))
 		return 0;
 
-	h = nf_conntrack_find_get(nf_ct_net(ct), nf_ct_zone(ct), reply);
+	h = nf_conntrack_find_get(nf_ct_net(ct), nf_ct_zone(ct), &reply);
 	if (!h)
 		return 0;	/* has just ended */
 
@@ -242,17 +245,15 @@ static int fcn_ct_setup_source(struct fcn_net *fn, struct nf_conn *ct,
 		/* it begins at first + (has - base) */
 		.base_proto.all	= htons(has - (ntohs(port) - first)),
 	};
-	struct nf_conntrack_tuple reply;
+	const struct nf_conntrack_tuple *reply;
 
 	if (nf_nat_setup_info(ct, &range, NF_NAT_MANIP_SRC) != NF_ACCEPT)
 		return -ENOMEM;
-	reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	if (likely(fcn_tuple_dst(&reply) == port))
+	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	if (likely(fcn_tuple_dst(reply) == port))
 		return 0;
-
 	/* the next packet has its way, if that was a stray */
-	*fcn_tuple_dst_port(&reply) = port;
-	fcn_ct_clear(fn, ct, &reply);
+	fcn_ct_clear(fn, ct, &reply->dst.u3, port);
 	return -EBUSY;
 }
 
@@ -279,15 +280,11 @@ static void fcn_ct_count(const struct fcn_net *fn, struct nf_conn *ct)
 int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 		   const struct fcn_mapping *m, int ifindex)
 {
-	struct nf_conntrack_tuple reply;
 	struct nf_conn_nat *nat;
 	int err;
 
 	if (unlikely(fcn_ct_knocked(fn, m->ext_port))) {
-		reply = *fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-		reply.dst.u3 = *fcn_mapping_ext(m);
-		*fcn_tuple_dst_port(&reply) = m->ext_port;
-		err = fcn_ct_clear(fn, ct, &reply);
+		err = fcn_ct_clear(fn, ct, fcn_mapping_ext(m), m->ext_port);
 		if (err)
 			return err;
 	}

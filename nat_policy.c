@@ -402,7 +402,8 @@ static unsigned int fcn_in(struct fcn_net *fn, const struct fcn_conf *conf,
 	struct fcn_wan *wan;
 
 	peer = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple.src;
-	if (!fcn_filter_admits(m, &peer->u3, peer->u.all))
+	if (unlikely(fcn_mapping_filter(m) != FCN_EIF) &&
+	    !fcn_filter_admits(m, &peer->u3, peer->u.all))
 		return fcn_refuse_stranger(fn, m, iif);
 
 	wan = fcn_net_wan(fn, fcn_mapping_family(m), iif);
@@ -480,8 +481,8 @@ static bool fcn_is_hairpinned(const struct fcn_net *fn,
  * The entry of a packet whose connection is still to be decided, or NULL.  A
  * rule may stand in places where nf_nat would not have asked.
  */
-static struct nf_conn *fcn_undecided(const struct sk_buff *skb,
-				     enum nf_nat_manip_type manip)
+static __always_inline struct nf_conn *
+fcn_undecided(const struct sk_buff *skb, enum nf_nat_manip_type manip)
 {
 	enum ip_conntrack_info ctinfo;
 	struct nf_conn *ct = nf_ct_get(skb, &ctinfo);
