@@ -370,9 +370,12 @@ static bool fcn_has_room(struct fcn_net *fn, const struct fcn_conf *conf,
 
 	if (likely(!conf->mapping_max_sessions))
 		return true;
-	spin_lock_bh(&m->pool->lock);
-	extra = fcn_mapping_extra(m);
-	spin_unlock_bh(&m->pool->lock);
+	extra = rcu_dereference(m->extra);
+	if (unlikely(!extra)) {
+		spin_lock_bh(&m->pool->lock);
+		extra = fcn_mapping_extra(m);
+		spin_unlock_bh(&m->pool->lock);
+	}
 	return extra && fcn_account_admit(&m->account, extra->opened,
 					  READ_ONCE(fn->clock.gen),
 					  conf->mapping_max_sessions);
