@@ -14,6 +14,7 @@
 #include <linux/in6.h>
 #include <linux/module.h>
 #include <linux/netfilter/x_tables.h>
+#include <linux/skbuff.h>
 #include <net/netfilter/nf_nat.h>
 
 #include "nat_addr.h"
@@ -72,6 +73,21 @@ static struct fcn_policy fcn_policy_v1(const void *data, u8 family)
 }
 
 /*
+ * What is dropped before it is routed is freed here.  nf_tables makes of NF_DROP a
+ * NF_STOLEN with an errno, after which nf_nat_ipv6_in() does not know that the packet
+ * has gone, and reads it.
+ */
+static int fcn_target_in(struct sk_buff *skb, const struct xt_action_param *par)
+{
+	int verdict = fcn_rule_in(skb, par->state);
+
+	if (verdict != NF_DROP)
+		return verdict;
+	kfree_skb(skb);
+	return NF_STOLEN;
+}
+
+/*
  * nf_tables can't tell a user's chain from which hooks it is reached, so a rule
  * may be asked where it has no business.
  */
@@ -84,7 +100,7 @@ static unsigned int fcn_target(struct sk_buff *skb,
 	if (xt_hooknum(par) == NF_INET_POST_ROUTING)
 		verdict = fcn_rule_out(skb, par->state, policy);
 	else if (xt_hooknum(par) == NF_INET_PRE_ROUTING)
-		verdict = fcn_rule_in(skb, par->state);
+		verdict = fcn_target_in(skb, par);
 	return verdict == -ENOENT ? XT_CONTINUE : verdict;
 }
 
