@@ -50,24 +50,58 @@ static const char *const fcn_phase_names[] = {
 	[FCN_RST]	= "rst",
 };
 
-static void fcn_show_endpoint(struct seq_file *seq, const char *name,
-			      u8 family, const union nf_inet_addr *addr,
-			      __be16 port)
+/*
+ * A million lines may be asked for, so nothing here reads a format but for IPv6, or
+ * counts a literal's letters, as seq_puts() of older kernels does.
+ */
+#define fcn_put(seq, literal)	seq_write(seq, literal, sizeof(literal) - 1)
+
+/* Writes an octet in decimal; returns where it ends. */
+static char *fcn_put_octet(char *to, u8 octet)
 {
-	if (family == NFPROTO_IPV6)
-		seq_printf(seq, " %s=[%pI6c]:%u", name, &addr->in6,
-			   ntohs(port));
-	else
-		seq_printf(seq, " %s=%pI4:%u", name, &addr->ip, ntohs(port));
+	if (octet >= 100)
+		*to++ = '0' + octet / 100;
+	if (octet >= 10)
+		*to++ = '0' + octet / 10 % 10;
+	*to++ = '0' + octet % 10;
+	return to;
+}
+
+static void fcn_show_addr(struct seq_file *seq, u8 family,
+			  const union nf_inet_addr *addr)
+{
+	const u8 *octet = (const u8 *)&addr->ip;
+	char text[sizeof("255.255.255.255.")], *end = text;
+	int i;
+
+	if (family == NFPROTO_IPV6) {
+		seq_printf(seq, "[%pI6c]", &addr->in6);
+		return;
+	}
+	for (i = 0; i < 4; i++) {
+		end = fcn_put_octet(end, octet[i]);
+		*end++ = '.';
+	}
+	seq_write(seq, text, end - 1 - text);
+}
+
+static void fcn_show_endpoint(struct seq_file *seq, u8 family,
+			      const union nf_inet_addr *addr, __be16 port)
+{
+	fcn_show_addr(seq, family, addr);
+	seq_put_decimal_ull(seq, ":", ntohs(port));
 }
 
 static void fcn_show_ends(struct seq_file *seq, const struct fcn_mapping *m)
 {
 	const u8 family = fcn_mapping_family(m);
 
-	seq_printf(seq, "proto=%s", fcn_proto_name(fcn_mapping_proto(m)));
-	fcn_show_endpoint(seq, "int", family, &m->addr, m->port);
-	fcn_show_endpoint(seq, "ext", family, fcn_mapping_ext(m), m->ext_port);
+	fcn_put(seq, "proto=");
+	seq_puts(seq, fcn_proto_name(fcn_mapping_proto(m)));
+	fcn_put(seq, " int=");
+	fcn_show_endpoint(seq, family, &m->addr, m->port);
+	fcn_put(seq, " ext=");
+	fcn_show_endpoint(seq, family, fcn_mapping_ext(m), m->ext_port);
 }
 
 /* mappings */
@@ -139,12 +173,18 @@ static int fcn_mappings_show(struct seq_file *seq, void *v)
 	dev = dev_get_by_index_rcu(seq_file_net(seq), m->ifindex);
 
 	fcn_show_ends(seq, m);
-	seq_printf(seq, " dev=%s state=%s sessions=%u expires=%u age=%u",
-		   dev ? dev->name : "-",
-		   READ_ONCE(m->fixed) ? "static" : fcn_state_names[state],
-		   sessions, end > now ? end - now : 0, now - m->created);
+	fcn_put(seq, " dev=");
+	seq_puts(seq, dev ? dev->name : "-");
+	fcn_put(seq, " state=");
+	seq_puts(seq, READ_ONCE(m->fixed) ? "static" : fcn_state_names[state]);
+	fcn_put(seq, " sessions=");
+	seq_put_decimal_ull(seq, NULL, sessions);
+	fcn_put(seq, " expires=");
+	seq_put_decimal_ull(seq, NULL, end > now ? end - now : 0);
+	fcn_put(seq, " age=");
+	seq_put_decimal_ull(seq, NULL, now - m->created);
 	if (m->zone)
-		seq_printf(seq, " zone=%u", m->zone);
+		seq_put_decimal_ull(seq, " zone=", m->zone);
 	seq_putc(seq, '\n');
 	return 0;
 }
@@ -326,7 +366,8 @@ static void fcn_show_session(struct seq_file *seq, const struct nf_conn *ct,
 	tuple = &ct->tuplehash[in ? IP_CT_DIR_REPLY :
 				    IP_CT_DIR_ORIGINAL].tuple;
 	fcn_show_ends(seq, m);
-	fcn_show_endpoint(seq, "peer", nf_ct_l3num(ct), &tuple->dst.u3,
+	fcn_put(seq, " peer=");
+	fcn_show_endpoint(seq, nf_ct_l3num(ct), &tuple->dst.u3,
 			  fcn_is_icmp(nf_ct_protonum(ct)) ? 0 :
 							    tuple->dst.u.all);
 	seq_printf(seq, " dir=%s phase=%s\n", in ? "in" : "out",
