@@ -173,6 +173,7 @@ u32 fcn_prolong(s32 left, u32 kernel, u32 own);
 bool fcn_overdue(s32 left, u32 kernel, u32 own);
 enum fcn_state fcn_next_state(enum fcn_state state,
 			      const struct fcn_evidence *seen);
+u32 fcn_sweep_rest(u32 cost);
 
 /* One mapping's account during a sweep. */
 void fcn_account_begin(struct fcn_account *acc, u32 gen);

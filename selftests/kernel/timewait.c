@@ -82,17 +82,17 @@ static const struct {
 	u32		prolong;
 	bool		overdue;
 } test_entries[] = {
-	{ "fresh, to be prolonged", 120, 120, 240, 0, 420, false },
-	{ "a while old, to be prolonged", 115, 120, 240, 5, 415, false },
-	{ "just prolonged", 415, 120, 240, 5, 0, false },
-	{ "prolonged, nearly due", 181, 120, 240, 239, 0, false },
-	{ "prolonged, due", 180, 120, 240, 240, 0, true },
-	{ "prolonged, long due", 121, 120, 240, 299, 0, true },
-	{ "CLOSE, fresh", 10, 10, 240, 0, 310, false },
-	{ "CLOSE, its last second", 1, 10, 240, 9, 301, false },
-	{ "expired", -1, 10, 240, 11, 299, false },
-	{ "half-closed", 60, 60, 7440, 0, 7560, false },
-	{ "left over from a longer state", 7500, 30, 240, 0, 330, false },
+	{ "fresh, to be prolonged", 120, 120, 240, 0, 690, false },
+	{ "a while old, to be prolonged", 115, 120, 240, 5, 685, false },
+	{ "just prolonged", 685, 120, 240, 5, 0, false },
+	{ "prolonged, nearly due", 451, 120, 240, 239, 0, false },
+	{ "prolonged, due", 450, 120, 240, 240, 0, true },
+	{ "prolonged, long due", 121, 120, 240, 569, 0, true },
+	{ "CLOSE, fresh", 10, 10, 240, 0, 580, false },
+	{ "CLOSE, its last second", 1, 10, 240, 9, 571, false },
+	{ "expired", -1, 10, 240, 11, 569, false },
+	{ "half-closed", 60, 60, 7440, 0, 7830, false },
+	{ "left over from a longer state", 7500, 30, 240, 0, 600, false },
 	{ "conntrack's own is long enough", 500, 600, 240, 100, 0, false },
 	{ "never prolonged", 100, 120, 0, 20, 0, false },
 	{ "never prolonged, timeout was lowered", 500, 120, 0, 0, 0, false },
@@ -157,6 +157,22 @@ static int test_row(const char *table, const char *row, bool good)
 	return 1;
 }
 
+/* 5 s; 0.3 % up to 9 s; then no more than 0.5 %; 300 s */
+static const struct {
+	u32	cost;	/* us */
+	u32	rest;	/* ms */
+} test_rests[] = {
+	{ 0,		5000 },
+	{ 14970,	5000 },
+	{ 20000,	6680 },
+	{ 27000,	9000 },
+	{ 45000,	9000 },
+	{ 50000,	10000 },
+	{ 1000000,	200000 },
+	{ 2000000,	300000 },
+	{ U32_MAX,	300000 },
+};
+
 static int test_account(void)
 {
 	struct fcn_account acc = {};
@@ -215,6 +231,11 @@ int fcn_clock_selftest(void)
 					       &test_states[i].seen) ==
 				test_states[i].next);
 
+	for (i = 0; i < ARRAY_SIZE(test_rests); i++)
+		bad += test_row("rests", "after a sweep",
+				fcn_sweep_rest(test_rests[i].cost) ==
+				test_rests[i].rest);
+
 	bad += test_row("timeouts", "short ports",
 			fcn_phase_timeout(&t, FCN_UDP, false) == 30);
 	bad += test_row("timeouts", "ordinary ports",
@@ -223,6 +244,7 @@ int fcn_clock_selftest(void)
 
 	pr_info("selftest: %zu rows, %d bad\n",
 		ARRAY_SIZE(test_tcp) + ARRAY_SIZE(test_entries) +
-		ARRAY_SIZE(test_states) + 2 + ARRAY_SIZE(test_sweeps), bad);
+		ARRAY_SIZE(test_states) + ARRAY_SIZE(test_rests) + 2 +
+		ARRAY_SIZE(test_sweeps), bad);
 	return bad ? -EINVAL : 0;
 }
