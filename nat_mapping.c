@@ -595,22 +595,35 @@ static void fcn_table_uncount(struct fcn_table *table)
 	atomic_dec(&table->count);
 }
 
+/* Mappings that are freed at once. */
+#define FCN_FREE_BULK	32
+
 static void fcn_mapping_free_rcu(struct rcu_head *head)
 {
 	struct fcn_mapping *m = container_of(head, struct fcn_mapping, rcu);
-	struct fcn_extra *extra = rcu_dereference_protected(m->extra, true);
+	void *bulk[FCN_FREE_BULK];
+	struct fcn_extra *extra;
+	size_t count = 0;
 
-	fcn_table_uncount(m->table);
-	if (extra)
-		kmem_cache_free(fcn_extra_cache, extra);
-	kmem_cache_free(fcn_mapping_cache, m);
+	while (m) {
+		extra = rcu_dereference_protected(m->extra, true);
+		fcn_table_uncount(m->table);
+		if (extra)
+			kmem_cache_free(fcn_extra_cache, extra);
+		bulk[count++] = m;
+		m = m->next;
+		if (m && count < FCN_FREE_BULK)
+			continue;
+		kmem_cache_free_bulk(fcn_mapping_cache, count, bulk);
+		count = 0;
+	}
 }
 
 /*
  * It can't be found any more.  Its pool, and the table, may go before what RCU still
  * holds.
  */
-static void fcn_mapping_discard(struct fcn_mapping *m)
+static void fcn_mapping_part(struct fcn_mapping *m, struct fcn_mapping *next)
 {
 	struct fcn_table *table = fcn_mapping_table(m);
 	struct fcn_extra *extra = rcu_dereference_protected(m->extra, true);
@@ -619,6 +632,24 @@ static void fcn_mapping_discard(struct fcn_mapping *m)
 		fcn_host_leave(extra->host, m->charged);
 	smp_wmb();	/* free, then overwritten: fcn_mappings_show() */
 	m->table = table;
+	m->next = next;
+}
+
+/* One that was not needed. */
+static void fcn_mapping_discard(struct fcn_mapping *m)
+{
+	fcn_mapping_part(m, NULL);
+	call_rcu(&m->rcu, fcn_mapping_free_rcu);
+}
+
+/* Those that a walk has retired share a grace period. */
+static void fcn_table_free_gone(struct fcn_table *table)
+{
+	struct fcn_mapping *m = table->gone;
+
+	if (!m)
+		return;
+	table->gone = NULL;
 	call_rcu(&m->rcu, fcn_mapping_free_rcu);
 }
 
@@ -1052,6 +1083,13 @@ static void fcn_mapping_unlink(struct fcn_mapping *m)
 		fcn_away_remove(m);
 }
 
+/* Pool lock held: nothing finds it any more. */
+static void fcn_mapping_release(struct fcn_mapping *m)
+{
+	WRITE_ONCE(m->life.state, FCN_FREE);
+	fcn_port_release(m->pool, ntohs(m->ext_port));
+}
+
 /**
  * fcn_mapping_condemn - begin the end of a mapping
  * @m:		the mapping
@@ -1068,33 +1106,37 @@ void fcn_mapping_condemn(struct fcn_mapping *m)
 
 /**
  * fcn_mapping_retire - give the port back and free the mapping
- * @m:		the mapping; valid until rcu_read_unlock() in any case
+ * @m:		the mapping, in a walk; valid until rcu_read_unlock() in any case
  *
  * Return: false if a packet has just made it active again, or if it is free
  * already.
  */
 bool fcn_mapping_retire(struct fcn_mapping *m)
 {
+	const bool plain = !rcu_access_pointer(m->extra);
+	struct fcn_table *table = fcn_mapping_table(m);
 	bool retire;
 
 	spin_lock_bh(&m->pool->lock);
 	retire = m->life.state != FCN_ACTIVE && m->life.state != FCN_FREE;
 	if (retire)
 		fcn_mapping_unlink(m);
+	if (retire && plain)
+		fcn_mapping_release(m);
 	spin_unlock_bh(&m->pool->lock);
 	if (!retire)
 		return false;
 
-	/* dying, so it gets no more peers */
-	fcn_filter_forget(m, U32_MAX);
-
-	spin_lock_bh(&m->pool->lock);
-	WRITE_ONCE(m->life.state, FCN_FREE);
-	fcn_port_release(m->pool, ntohs(m->ext_port));
-	spin_unlock_bh(&m->pool->lock);
-	fcn_log_free(container_of(fcn_mapping_table(m), struct fcn_net, table),
-		     m);
-	fcn_mapping_discard(m);
+	if (!plain) {
+		/* dying, so it gets no more peers */
+		fcn_filter_forget(m, U32_MAX);
+		spin_lock_bh(&m->pool->lock);
+		fcn_mapping_release(m);
+		spin_unlock_bh(&m->pool->lock);
+	}
+	fcn_log_free(container_of(table, struct fcn_net, table), m);
+	fcn_mapping_part(m, table->gone);
+	table->gone = m;
 	return true;
 }
 
@@ -1118,6 +1160,20 @@ u32 fcn_mapping_count(const struct fcn_table *table, u8 family)
 	return count;
 }
 
+static void fcn_chunk_walk(const struct fcn_chunk *chunk,
+			   void (*visit)(struct fcn_mapping *m, void *data),
+			   void *data)
+{
+	struct fcn_mapping *m;
+	u32 bit;
+
+	for_each_set_bit(bit, chunk->used, FCN_CHUNK_PORTS) {
+		m = rcu_dereference(chunk->owner[bit]);
+		if (m)
+			visit(m, data);
+	}
+}
+
 /**
  * fcn_mapping_walk - visit every mapping once
  * @table:	the table
@@ -1131,19 +1187,18 @@ void fcn_mapping_walk(struct fcn_table *table,
 		      void (*visit)(struct fcn_mapping *m, void *data),
 		      void *data)
 {
+	const struct fcn_chunk *chunk;
 	struct fcn_pool *pool;
-	struct fcn_mapping *m;
-	u32 port, end;
+	u32 i;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(pool, &table->pools.list, list) {
-		for (port = 0; port < FCN_PORTS;) {
-			end = port + FCN_CHUNK_PORTS;
-			while ((m = fcn_pool_next(pool, &port))) {
-				visit(m, data);
-				if (++port >= end)
-					break;
-			}
+		for (i = 0; i < FCN_CHUNKS; i++) {
+			chunk = rcu_dereference(pool->chunk[i]);
+			if (!chunk)
+				continue;
+			fcn_chunk_walk(chunk, visit, data);
+			fcn_table_free_gone(table);
 			/* only the caller frees pools, so this one stays */
 			rcu_read_unlock();
 			cond_resched();

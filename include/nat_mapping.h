@@ -139,6 +139,7 @@ struct fcn_extra {
  * @account:	what the clock reckons with
  * @rcu:	for the end
  * @table:	likewise, as the pool may end first
+ * @next:	likewise: what goes with it
  *
  * What nothing else is said of is fixed at creation.  A million of these are to
  * fit into a small machine: what is not in every mapping does not belong here.
@@ -168,6 +169,7 @@ struct fcn_mapping {
 		struct {
 			struct rcu_head		rcu;
 			struct fcn_table	*table;
+			struct fcn_mapping	*next;
 		};
 	};
 };
@@ -179,6 +181,7 @@ struct fcn_mapping {
  * @peers:	of the mappings with a filter, under RCU
  * @hosts:	whom quotas are kept for
  * @count:	mappings, those that wait for a grace period included
+ * @gone:	what the walk under way has retired; its alone, under fcn_net.mutex
  */
 struct fcn_table {
 	struct fcn_pools	pools;
@@ -186,6 +189,7 @@ struct fcn_table {
 	struct fcn_peers	peers;
 	struct fcn_hosts	hosts;
 	atomic_t		count;
+	struct fcn_mapping	*gone;
 };
 
 int fcn_mapping_cache_init(void);
