@@ -67,29 +67,23 @@ static char *fcn_put_octet(char *to, u8 octet)
 	return to;
 }
 
-static void fcn_show_addr(struct seq_file *seq, u8 family,
-			  const union nf_inet_addr *addr)
+static void fcn_show_endpoint(struct seq_file *seq, u8 family,
+			      const union nf_inet_addr *addr, __be16 port)
 {
+	char text[sizeof("255.255.255.255:")], *end = text;
 	const u8 *octet = (const u8 *)&addr->ip;
-	char text[sizeof("255.255.255.255.")], *end = text;
 	int i;
 
 	if (family == NFPROTO_IPV6) {
-		seq_printf(seq, "[%pI6c]", &addr->in6);
+		seq_printf(seq, "[%pI6c]:%u", &addr->in6, ntohs(port));
 		return;
 	}
 	for (i = 0; i < 4; i++) {
 		end = fcn_put_octet(end, octet[i]);
-		*end++ = '.';
+		*end++ = i < 3 ? '.' : ':';
 	}
-	seq_write(seq, text, end - 1 - text);
-}
-
-static void fcn_show_endpoint(struct seq_file *seq, u8 family,
-			      const union nf_inet_addr *addr, __be16 port)
-{
-	fcn_show_addr(seq, family, addr);
-	seq_put_decimal_ull(seq, ":", ntohs(port));
+	seq_write(seq, text, end - text);
+	seq_put_decimal_ull(seq, NULL, ntohs(port));
 }
 
 static void fcn_show_ends(struct seq_file *seq, const struct fcn_mapping *m)
