@@ -595,9 +595,10 @@ static void fcn_table_uncount(struct fcn_table *table)
 	atomic_dec(&table->count);
 }
 
-/* Mappings that are freed at once. */
-#define FCN_FREE_BULK	32
+/* Mappings that are freed at once, which is done with softirqs off. */
+#define FCN_FREE_BULK	16
 
+/* It, and what is chained to it: no more than so many. */
 static void fcn_mapping_free_rcu(struct rcu_head *head)
 {
 	struct fcn_mapping *m = container_of(head, struct fcn_mapping, rcu);
@@ -605,18 +606,14 @@ static void fcn_mapping_free_rcu(struct rcu_head *head)
 	struct fcn_extra *extra;
 	size_t count = 0;
 
-	while (m) {
+	for (; m; m = m->next) {
 		extra = rcu_dereference_protected(m->extra, true);
 		fcn_table_uncount(m->table);
 		if (extra)
 			kmem_cache_free(fcn_extra_cache, extra);
 		bulk[count++] = m;
-		m = m->next;
-		if (m && count < FCN_FREE_BULK)
-			continue;
-		kmem_cache_free_bulk(fcn_mapping_cache, count, bulk);
-		count = 0;
 	}
+	kmem_cache_free_bulk(fcn_mapping_cache, count, bulk);
 }
 
 /*
@@ -650,6 +647,7 @@ static void fcn_table_free_gone(struct fcn_table *table)
 	if (!m)
 		return;
 	table->gone = NULL;
+	table->gone_count = 0;
 	call_rcu(&m->rcu, fcn_mapping_free_rcu);
 }
 
@@ -1137,6 +1135,8 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
 	fcn_log_free(container_of(table, struct fcn_net, table), m);
 	fcn_mapping_part(m, table->gone);
 	table->gone = m;
+	if (++table->gone_count == FCN_FREE_BULK)
+		fcn_table_free_gone(table);
 	return true;
 }
 

@@ -181,7 +181,9 @@ struct fcn_mapping {
  * @peers:	of the mappings with a filter, under RCU
  * @hosts:	whom quotas are kept for
  * @count:	mappings, those that wait for a grace period included
- * @gone:	what the walk under way has retired; its alone, under fcn_net.mutex
+ * @gone:	what the walk under way has retired last; this and the next are its
+ *		alone, under fcn_net.mutex
+ * @gone_count:	how many those are
  */
 struct fcn_table {
 	struct fcn_pools	pools;
@@ -190,6 +192,7 @@ struct fcn_table {
 	struct fcn_hosts	hosts;
 	atomic_t		count;
 	struct fcn_mapping	*gone;
+	u32			gone_count;
 };
 
 int fcn_mapping_cache_init(void);
