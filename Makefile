@@ -12,6 +12,7 @@
 #	make check		all tests, in an emulated machine
 #	make check-debug	all tests on a kernel that complains; takes hours
 #	make check-mutations	whether the tests see wrong behaviour that is planted
+#	make bench		what packets cost beside MASQUERADE; writes the page
 #	make demo		what STUN clients say, before and after
 #	make lint		sparse, checkpatch, shellcheck
 #	make clean
@@ -47,6 +48,9 @@ check-debug:
 check-mutations:
 	scripts/planted --mutations
 
+bench:
+	scripts/bench
+
 demo:
 	scripts/demo
 
@@ -58,4 +62,5 @@ clean:
 	$(MAKE) -C selftests clean
 	$(MAKE) -C iptables clean
 
-.PHONY: all module iptables install uninstall check check-debug check-mutations demo lint clean
+.PHONY: all module iptables install uninstall check check-debug check-mutations bench demo \
+	lint clean

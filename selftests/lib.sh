@@ -210,6 +210,7 @@ namespaces=()
 exit_commands=()
 we_loaded=
 we_loaded_target=
+module_parameters=()
 marker="fullcone selftest $$ $RANDOM: ${0##*/}"
 # Out-of-tree modules taint by being loaded; what counts is 7, "died", and 9,
 # "warned".
@@ -651,7 +652,7 @@ need_module() {
 	# insmod does not resolve dependencies
 	# shellcheck disable=SC2046 # a list
 	modprobe -qa nf_nat $(modinfo -F depends "$FULLCONE_KO" | tr , ' ') 2>/dev/null
-	if ! out=$(insmod "$FULLCONE_KO" 2>&1); then
+	if ! out=$(insmod "$FULLCONE_KO" ${module_parameters[@]+"${module_parameters[@]}"} 2>&1); then
 		fail "the module can be loaded" "$out" "$(dmesg 2>/dev/null | tail -n 5)"
 		finish
 	fi
