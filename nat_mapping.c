@@ -1111,22 +1111,23 @@ void fcn_mapping_condemn(struct fcn_mapping *m)
  */
 bool fcn_mapping_retire(struct fcn_mapping *m)
 {
-	const bool plain = !rcu_access_pointer(m->extra);
 	struct fcn_table *table = fcn_mapping_table(m);
-	bool retire;
+	bool retire, extra = false;
 
 	spin_lock_bh(&m->pool->lock);
 	retire = m->life.state != FCN_ACTIVE && m->life.state != FCN_FREE;
-	if (retire)
+	if (retire) {
 		fcn_mapping_unlink(m);
-	if (retire && plain)
-		fcn_mapping_release(m);
+		/* dying, so it gets no more peers */
+		extra = rcu_access_pointer(m->extra);
+		if (!extra)
+			fcn_mapping_release(m);
+	}
 	spin_unlock_bh(&m->pool->lock);
 	if (!retire)
 		return false;
 
-	if (!plain) {
-		/* dying, so it gets no more peers */
+	if (extra) {
 		fcn_filter_forget(m, U32_MAX);
 		spin_lock_bh(&m->pool->lock);
 		fcn_mapping_release(m);
