@@ -68,16 +68,17 @@ function line(what, at, name, at_value, plain, bar, met) {
 }
 
 # The dearer of ours is at most so many times the cheaper of MASQUERADE's.
-function row(what, name, plain, ats, factor,    list, n, i, ours, masq) {
+function row(what, name, plain, ats, factor,    list, n, i, ours, masq, ratio) {
 	n = split(ats, list, " ")
 	for (i = 1; i <= n; i++) {
 		masq = min(cost(name, "iptables", list[i], plain), cost(name, "nft", list[i], plain))
 		ours = max(cost(name, "hooks", list[i], plain), cost(name, "target", list[i], plain))
 		if (ours == "" || masq == "")
 			continue
+		# with a flowtable both are below plain forwarding, which is below zero
+		ratio = 1 + (ours - masq) / (masq < 0 ? -masq : masq)
 		line(what, list[i] + 0 ? list[i] : "", name, list[i], plain, \
-		     sprintf("≤ %.3g times MASQUERADE; %.3f", factor, ours / masq), \
-		     ours <= factor * masq)
+		     sprintf("≤ %.4g times MASQUERADE; %.3f", factor, ratio), ratio <= factor)
 	}
 }
 
@@ -116,7 +117,7 @@ function own(what, name, at, at_value, other, other_at, factor, of,    who, rati
 		}
 	if (worst != "")
 		line(what, at, name, at_value, "plain-out", \
-		     sprintf("≤ %.3g %s; %.3f", factor, of, worst), worst <= factor)
+		     sprintf("≤ %.4g %s; %.3f", factor, of, worst), worst <= factor)
 }
 
 # of a processor of 1 GHz, in thousandths of a percent

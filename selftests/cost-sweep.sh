@@ -24,7 +24,8 @@ swept() {
 	(($(stat_of sweep_entries) >= $1))
 }
 
-# fill PORT NUMBER TOTAL: X1:PORT has so many more sessions, and a sweep has seen all
+# fill PORT NUMBER TOTAL: X1:PORT has so many more sessions, and a sweep has seen TOTAL
+# at least, as the oldest may have ended
 fill() {
 	pktgen_send "$1" "$A" 1024 "$2" >/dev/null
 	wait_for 60 swept "$3" || fail "a sweep sees $3 sessions" "seen: $(stat_of sweep_entries)"
