@@ -128,13 +128,14 @@ race() {
 	done
 }
 
-# Every second X1 asks A and B, each time from a new port: what both see, a line each
+# Every second X1 asks A and B, each time from a new port: what both see, a line each. On a slow machine an answer may be long
+# on its way: nothing sends again, so that one lost is missed, and the wait is there only not to wait for ever.
 ask() {
 	local port=6100
 
 	until [[ $stopped ]]; do
 		echo "port $port"
-		"$1" -t 20 udp "$2:$port" "$3" "$4"
+		"$1" -t 600 udp "$2:$port" "$3" "$4"
 		((port = port < 9999 ? port + 1 : 6100))
 		sleep 1
 	done
