@@ -13,6 +13,8 @@
 need_target
 race_network
 must_knob wan ""
+# what is looked at rests all the time, and on a slow machine that is longer than it lives
+must_knob udp_timeout 3600
 
 post="-A POSTROUTING -o wan -j FULLCONENAT"
 pre="-A PREROUTING -i wan -j FULLCONENAT"
