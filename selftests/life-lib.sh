@@ -63,6 +63,14 @@ flood() {
 	done' bash "$(bare "$A")"
 }
 
+# flood_syns NAME NS: the same with what opens connections
+flood_syns() {
+	# shellcheck disable=SC2016
+	launch "$1" "$2" bash -c 'while :; do
+		for ((port = 4000; port < 5000; port++)); do "$1" tcp "$2:$port" "$3:$port" S; done
+	done' bash "$HERE/seg" "${ADDR[$2]}" "$A"
+}
+
 # -- strangers --------------------------------------------------------------------------------------------------------
 
 knocks=0

@@ -54,20 +54,22 @@ e=$(sed -nE "s/$regex/\1/p" "$TMP/outside")
 expect_other_endpoint "X1, with the same, has another" $W:5000 "$e"
 connect 5001 $A:3000
 
-before=$(refused)
-set_limit 40
-flood flood "$X3"
-expect "X3 fills the table" wait_for 120 no_room
-expect "X1's session is thrown out" wait_for 60 forgotten
-stop flood
-restore_limit
+for kind in flood flood_syns; do
+	what="$kind of X3"
+	before=$(refused)
+	set_limit 40
+	$kind flood "$X3"
+	expect "$what: it fills the table" wait_for 120 no_room
+	expect "$what: X1's session is thrown out" wait_for 60 forgotten
+	stop flood
+	restore_limit
 
-udp_out "$X1" $H1:5000 $B:3000
-expect_leaves "X1 has the same endpoint" "$e"
-expect_open "strangers reach it there" udp "$e"
-what="afterwards"
-exchange 5001
-expect_open "at its connection's, too" tcp $W:5001
+	udp_out "$X1" $H1:5000 $B:3000
+	expect_leaves "$what: X1 has the same endpoint" "$e"
+	expect_open "$what: strangers reach it there" udp "$e"
+	exchange 5001
+	expect_open "$what: at its connection's, too" tcp $W:5001
+done
 
 what="strangers"
 before=$(refused)
