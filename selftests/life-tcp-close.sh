@@ -112,6 +112,13 @@ reopening() {
 			"${ways[i]}" $port
 		done
 	done
+	[[ $FULLCONE_STANDIN ]] || must_knob filter_tcp apdf
+	for i in "${!ways[@]}"; do
+		what="${ways[i]}, apdf"
+		connect $((5400 + i)) $A:3000
+		"${ways[i]}" $((5400 + i))
+	done
+	[[ $FULLCONE_STANDIN ]] || must_knob filter_tcp eif
 	zero
 	at 30
 	for i in "${!ways[@]}"; do
@@ -119,6 +126,10 @@ reopening() {
 		reopened_by_x1 $((5100 + i))
 		what="${ways[i]}, reopened by the peer"
 		reopened_by_peer $((5200 + i))
+		what="${ways[i]}, apdf, reopened by the peer"
+		reopened_by_peer $((5400 + i))
+		[[ $FULLCONE_STANDIN ]] ||
+			expect_closed "${ways[i]}, apdf: nobody else arrives" tcp $W:$((5400 + i))
 	done
 	what="X1 opens another from the port of a closed one"
 	connect 5300 $A:3000
