@@ -30,7 +30,7 @@ mkfifo "$TMP/turn"
 # all; the other has then to send, and closes his. Both take their time to read.
 # sends_first WHO ADDRESS
 sends_first() {
-	socat -t 300 STDIO "$2" <"$TMP/of-$1" | {
+	socat -t 300 -T 300 STDIO "$2" <"$TMP/of-$1" | {
 		pause 3
 		head -c "$size" >"$TMP/at-$1"
 	}
@@ -40,7 +40,7 @@ reads_first() {
 	{
 		read -r _ <"$TMP/turn"
 		cat "$TMP/of-$1"
-	} | socat -t 300 STDIO "$2" | {
+	} | socat -t 300 -T 300 STDIO "$2" | {
 		pause 3
 		head -c "$size" >"$TMP/at-$1"
 		echo >"$TMP/turn"
