@@ -7,8 +7,8 @@
 # To be sourced by bash with "set -euo pipefail" in effect. Nothing here installs
 # a kernel or its headers on the machine.
 
-# shellcheck source=scripts/lib-debug.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib-debug.sh"
+# shellcheck source=scripts/lib-built.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib-built.sh"
 
 FULLCONE_CACHE=${FULLCONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/fullcone_nat}
 export FULLCONE_CACHE
@@ -113,7 +113,7 @@ kernel_renew() {
 kernel_lock() {
 	local file=$FULLCONE_CACHE/kernels/lock
 
-	[[ $1 != debug ]] || file+=-debug
+	! is_built "$1" || file+=-$1
 	mkdir -p "${file%/*}"
 	exec {KERNEL_LOCK}>"$file"
 	flock "$KERNEL_LOCK"
@@ -132,8 +132,8 @@ kernel_cached() {
 kernel_link() {
 	local name
 
-	if [[ $1 == debug ]]; then
-		name=debug-$(debug_key)
+	if is_built "$1"; then
+		name=$1-$(built_key "$1")
 	else
 		name=$(kernel_suite "$1") || return 1
 	fi
@@ -141,8 +141,8 @@ kernel_link() {
 }
 
 kernel_make() {
-	if [[ $1 == debug ]]; then
-		debug_build
+	if is_built "$1"; then
+		built_make "$1"
 	else
 		kernel_from_archive "$1"
 	fi
@@ -158,12 +158,13 @@ kernel_from_archive() {
 
 # The release of the distribution that has this version.
 kernel_suite() {
+	! is_built "$1" || set -- stock
 	case $1 in
-	stock | debug)	os_release VERSION_CODENAME ;;
+	stock)	os_release VERSION_CODENAME ;;
 	5.10)	echo bullseye ;;
 	6.1)	echo bookworm ;;
 	6.12)	echo trixie ;;
-	*)	die "no kernel '$1': there are stock, debug, 5.10, 6.1 and 6.12" ;;
+	*)	die "no kernel '$1': there are stock, 5.10, 6.1, 6.12, ${BUILT_KERNELS// /, }" ;;
 	esac
 }
 
