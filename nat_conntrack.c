@@ -22,8 +22,8 @@
  * ICMP queries of either family have one id instead of two ports, always in
  * src.u.icmp.id.
  *
- * The sweep's callback runs under a conntrack bucket lock.  It takes pool
- * locks, which are never held around a conntrack call.
+ * The sweep's callback runs under a conntrack bucket lock.  It takes locks of
+ * mappings, which are never held around a conntrack call.
  */
 
 #include <linux/netdevice.h>

@@ -11,8 +11,8 @@
  *
  * Invariants:
  *  - a peer is in the table and in the list of its mapping, or in neither;
- *  - both change under the lock of the mapping's pool, and a mapping that is
- *    dying gets no more peers;
+ *  - both change under fcn_mapping_lock(), and a mapping that is dying gets no
+ *    more peers;
  *  - a packet is judged by whether there is a record.  Only the clock looks at
  *    the deadline, so a late clock never refuses anybody.
  */
@@ -47,7 +47,7 @@ struct fcn_peer_key {
  * @key:	fixed at creation
  * @peers:	fixed at creation
  * @list:	in fcn_extra.peers
- * @deadline:	seconds; written under the lock of the mapping's pool
+ * @deadline:	seconds; written under fcn_mapping_lock()
  * @rcu:	for the end
  */
 struct fcn_peer {
@@ -123,11 +123,11 @@ static void fcn_peer_free_rcu(struct rcu_head *head)
 	kmem_cache_free(fcn_peer_cache, peer);
 }
 
-/* Pool lock held. */
+/* Stripe lock held. */
 static void fcn_peer_unlink(struct fcn_mapping *m, struct fcn_extra *extra,
 			    struct fcn_peer *peer)
 {
-	lockdep_assert_held(&m->pool->lock);
+	lockdep_assert_held(fcn_mapping_lock(m));
 	rhashtable_remove_fast(&fcn_peers(m)->table, &peer->node,
 			       fcn_peer_params);
 	hlist_del_rcu(&peer->list);
@@ -135,7 +135,7 @@ static void fcn_peer_unlink(struct fcn_mapping *m, struct fcn_extra *extra,
 	call_rcu(&peer->rcu, fcn_peer_free_rcu);
 }
 
-/* Pool lock held: the peer of this key is new.  Returns 0 or an error. */
+/* Stripe lock held: the peer of this key is new.  Returns 0 or an error. */
 static int fcn_peer_create(struct fcn_mapping *m,
 			   const struct fcn_peer_key *key, u32 deadline,
 			   u32 max)
@@ -145,7 +145,7 @@ static int fcn_peer_create(struct fcn_mapping *m,
 	struct fcn_peer *peer;
 	int err;
 
-	lockdep_assert_held(&m->pool->lock);
+	lockdep_assert_held(fcn_mapping_lock(m));
 	if (!extra)
 		return -ENOMEM;
 	if (extra->peer_count >= max / FCN_PEER_SHARE)
@@ -177,13 +177,13 @@ uncount:
 	return err;
 }
 
-/* Pool lock held: moves the deadline of a peer; false if there is none. */
+/* Stripe lock held: moves the deadline of a peer; false if there is none. */
 static bool fcn_peer_push(struct fcn_mapping *m,
 			  const struct fcn_peer_key *key, u32 deadline)
 {
 	struct fcn_peer *peer;
 
-	lockdep_assert_held(&m->pool->lock);
+	lockdep_assert_held(fcn_mapping_lock(m));
 	peer = rhashtable_lookup(&fcn_peers(m)->table, key, fcn_peer_params);
 	if (!peer)
 		return false;
@@ -236,10 +236,10 @@ void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 	if (likely(filter == FCN_EIF))
 		return;
 	key = fcn_peer_key(m, filter, addr, port);
-	spin_lock_bh(&m->pool->lock);
+	spin_lock_bh(fcn_mapping_lock(m));
 	if (m->life.state < FCN_DYING && !fcn_peer_push(m, &key, deadline))
 		err = fcn_peer_create(m, &key, deadline, conf->max_mappings);
-	spin_unlock_bh(&m->pool->lock);
+	spin_unlock_bh(fcn_mapping_lock(m));
 	if (likely(!err))
 		return;
 	fcn_stat_inc(fn, FCN_STAT_peers_refused);
@@ -266,9 +266,9 @@ void fcn_filter_refresh(struct fcn_mapping *m, const union nf_inet_addr *addr,
 	if (likely(filter == FCN_EIF))
 		return;
 	key = fcn_peer_key(m, filter, addr, port);
-	spin_lock_bh(&m->pool->lock);
+	spin_lock_bh(fcn_mapping_lock(m));
 	fcn_peer_push(m, &key, deadline);
-	spin_unlock_bh(&m->pool->lock);
+	spin_unlock_bh(fcn_mapping_lock(m));
 }
 
 /**
@@ -309,9 +309,9 @@ void fcn_filter_forget(struct fcn_mapping *m, u32 now)
 	hlist_for_each_entry_rcu(peer, &extra->peers, list) {
 		if (READ_ONCE(peer->deadline) > now)
 			continue;
-		spin_lock_bh(&m->pool->lock);
+		spin_lock_bh(fcn_mapping_lock(m));
 		if (peer->deadline <= now)
 			fcn_peer_unlink(m, extra, peer);
-		spin_unlock_bh(&m->pool->lock);
+		spin_unlock_bh(fcn_mapping_lock(m));
 	}
 }

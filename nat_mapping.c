@@ -12,11 +12,12 @@
  *  - a mapping is found both ways; or it is dying, or a second one of its
  *    endpoint from before we were there: then it only holds its port, so that
  *    its sessions can still be found and nobody else gets the port.  What can
- *    fail comes first: the hash, then the port, both under the pool's lock;
+ *    fail comes first: the hash, then the port, both under the lock of its stripe;
  *  - everything is found under RCU; nothing outside this table keeps a
  *    pointer to a mapping past rcu_read_unlock();
  *  - creation, revival, and every change of state happen under the lock of
- *    the mapping's pool, and nothing else does.
+ *    the mapping's stripe, which is that of all mappings of its endpoint in the
+ *    pool; nothing else does.
  *
  * An outbound packet pushes the deadline first and looks at the state then;
  * the clock changes the state first and looks at the deadline then.  Whichever
@@ -42,6 +43,9 @@
 #define FCN_POOL_SHARE		16
 #define FCN_POOLS_LEAST		64
 
+/* How often a port may be taken between choosing and taking it. */
+#define FCN_TAKE_TRIES		8
+
 /* Pools looked at for a mapping whose external address is not known. */
 #define FCN_POOLS_LOOKED	256
 
@@ -49,11 +53,12 @@ static struct kmem_cache *fcn_mapping_cache __read_mostly;
 static struct kmem_cache *fcn_extra_cache __read_mostly;
 static hsiphash_key_t fcn_hash_key __read_mostly;
 
-/* What a mapping that is not at home is looked for by. */
+/* A key in a pool; with its hash once that is wanted, which is seldom. */
 struct fcn_search {
-	const struct fcn_pool	*pool;
+	struct fcn_pool		*pool;
 	const struct fcn_key	*key;
 	u32			hash;
+	bool			hashed;
 };
 
 /* No host can choose keys of one hash, as it does not know the secret. */
@@ -78,7 +83,15 @@ static u32 fcn_key_hash(const struct fcn_pool *pool, const struct fcn_key *key)
 		data.peer = key->peer->u3;
 		data.peer_port = key->peer->u.all;
 	}
-	return hsiphash(&data, sizeof(data), &fcn_hash_key);
+	return hsiphash(&data, key->peer ? sizeof(data) :
+				offsetof(typeof(data), peer), &fcn_hash_key);
+}
+
+static void fcn_search_prepare(struct fcn_search *search)
+{
+	if (!search->hashed)
+		search->hash = fcn_key_hash(search->pool, search->key);
+	search->hashed = true;
 }
 
 /* The seed is the table's own and changes with its size. */
@@ -211,34 +224,29 @@ void fcn_table_exit(struct fcn_table *table)
 }
 
 static noinline struct fcn_mapping *fcn_away_search(struct fcn_table *table,
-						    const struct fcn_pool *pool,
-						    const struct fcn_key *key)
+						    struct fcn_search *search)
 {
-	const struct fcn_search search = {
-		.pool	= pool,
-		.key	= key,
-		.hash	= fcn_key_hash(pool, key),
-	};
 	const struct fcn_extra *extra;
 
-	extra = rhashtable_lookup(&table->away, &search, fcn_away_params);
+	fcn_search_prepare(search);
+	extra = rhashtable_lookup(&table->away, search, fcn_away_params);
 	return extra ? extra->mapping : NULL;
 }
 
 /* The mapping of an inside endpoint in a pool, not dying, or NULL. */
 static struct fcn_mapping *fcn_mapping_search(struct fcn_table *table,
-					      const struct fcn_pool *pool,
-					      const struct fcn_key *key)
+					      struct fcn_search *search)
 {
+	const struct fcn_key *key = search->key;
 	const u16 port = ntohs(key->port);
-	struct fcn_mapping *m = fcn_pool_owner(pool, port);
+	struct fcn_mapping *m = fcn_pool_owner(search->pool, port);
 
 	if (m && m->home && fcn_mapping_is_of(m, key) && !key->peer &&
 	    READ_ONCE(m->life.state) < FCN_DYING)
 		return m;
-	if (likely(!fcn_pool_has_away(pool, port)))
+	if (likely(!fcn_pool_has_away(search->pool, port)))
 		return NULL;
-	return fcn_away_search(table, pool, key);
+	return fcn_away_search(table, search);
 }
 
 static struct fcn_pool *fcn_key_pool(struct fcn_table *table,
@@ -257,9 +265,12 @@ static struct fcn_pool *fcn_key_pool(struct fcn_table *table,
 struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,
 				     const struct fcn_key *key)
 {
-	struct fcn_pool *pool = fcn_key_pool(table, key);
+	struct fcn_search search = {
+		.pool	= fcn_key_pool(table, key),
+		.key	= key,
+	};
 
-	return pool ? fcn_mapping_search(table, pool, key) : NULL;
+	return search.pool ? fcn_mapping_search(table, &search) : NULL;
 }
 
 /**
@@ -288,7 +299,10 @@ struct fcn_mapping *fcn_mapping_find_any(struct fcn_table *table,
 		if (pool->key.proto != key->proto ||
 		    pool->key.family != key->family)
 			continue;
-		m = fcn_mapping_search(table, pool, key);
+		m = fcn_mapping_search(table, &(struct fcn_search){
+			.pool	= pool,
+			.key	= key,
+		});
 		if (m) {
 			key->ext = pool->key.addr;
 			return m;
@@ -344,7 +358,7 @@ struct fcn_extra *fcn_mapping_extra(struct fcn_mapping *m)
 	struct fcn_extra *extra;
 
 	extra = rcu_dereference_protected(m->extra,
-					  lockdep_is_held(&m->pool->lock));
+					  lockdep_is_held(fcn_mapping_lock(m)));
 	return extra ?: fcn_extra_create(m);
 }
 
@@ -393,17 +407,17 @@ bool fcn_mapping_accepts(const struct fcn_mapping *m)
 	return READ_ONCE(m->life.state) == FCN_ACTIVE;
 }
 
-/* Pool lock held: whose quota it counts against, or NULL. */
+/* Stripe lock held: whose quota it counts against, or NULL. */
 static struct fcn_host *fcn_mapping_host(const struct fcn_mapping *m)
 {
 	const struct fcn_extra *extra;
 
 	extra = rcu_dereference_protected(m->extra,
-					  lockdep_is_held(&m->pool->lock));
+					  lockdep_is_held(fcn_mapping_lock(m)));
 	return extra ? extra->host : NULL;
 }
 
-/* Pool lock held: it counts against its host's quota; false if that is used up. */
+/* Stripe lock held: it counts against its host's quota; false if that is used up. */
 static bool fcn_mapping_charge(struct fcn_mapping *m, u32 host_max)
 {
 	struct fcn_host *host = fcn_mapping_host(m);
@@ -414,22 +428,22 @@ static bool fcn_mapping_charge(struct fcn_mapping *m, u32 host_max)
 	return m->charged;
 }
 
-/* Pool lock held: it counts no more. */
+/* Stripe lock held: it counts no more. */
 static void fcn_mapping_discharge(struct fcn_mapping *m)
 {
-	lockdep_assert_held(&m->pool->lock);
+	lockdep_assert_held(fcn_mapping_lock(m));
 	if (m->charged)
 		fcn_host_discharge(fcn_mapping_host(m));
 	m->charged = false;
 }
 
 /*
- * Pool lock held: makes the mapping active; false if it is past that, or one
+ * Stripe lock held: makes the mapping active; false if it is past that, or one
  * too many for its host.
  */
 static bool fcn_mapping_revive(struct fcn_mapping *m, u32 host_max)
 {
-	lockdep_assert_held(&m->pool->lock);
+	lockdep_assert_held(fcn_mapping_lock(m));
 	if (m->life.state >= FCN_DYING || !fcn_mapping_charge(m, host_max))
 		return false;
 	WRITE_ONCE(m->life.closed, false);
@@ -462,9 +476,9 @@ static bool fcn_mapping_refresh(struct fcn_mapping *m, u32 deadline,
 	if (likely(fcn_mapping_accepts(m)))
 		return true;
 
-	spin_lock_bh(&m->pool->lock);
+	spin_lock_bh(fcn_mapping_lock(m));
 	alive = fcn_mapping_revive(m, host_max);
-	spin_unlock_bh(&m->pool->lock);
+	spin_unlock_bh(fcn_mapping_lock(m));
 	return alive;
 }
 
@@ -526,10 +540,10 @@ static bool fcn_mapping_is_away(const struct fcn_mapping *m)
 }
 
 /*
- * Pool lock held: it can be found by its inside endpoint, in place of @old if that
+ * Stripe lock held: it can be found by its inside endpoint, in place of @old if that
  * is away, too.
  */
-static int fcn_away_insert(struct fcn_mapping *m, const struct fcn_key *key,
+static int fcn_away_insert(struct fcn_mapping *m, struct fcn_search *search,
 			   struct fcn_mapping *old)
 {
 	struct rhashtable *away = &fcn_mapping_table(m)->away;
@@ -538,10 +552,11 @@ static int fcn_away_insert(struct fcn_mapping *m, const struct fcn_key *key,
 
 	if (!extra)
 		return -ENOMEM;
-	extra->hash = fcn_key_hash(m->pool, key);
+	fcn_search_prepare(search);
+	extra->hash = search->hash;
 	if (old && fcn_mapping_is_away(old))
 		replaced = fcn_mapping_extra(old);
-	fcn_pool_away_add(m->pool, ntohs(m->port));
+	fcn_stripe_away_add(fcn_mapping_stripe(m), ntohs(m->port));
 	/* -EBUSY, -ENOMEM, -E2BIG: a resize that can't wait is under way */
 	if (replaced)
 		err = rhashtable_replace_fast(away, &replaced->node,
@@ -550,24 +565,24 @@ static int fcn_away_insert(struct fcn_mapping *m, const struct fcn_key *key,
 		err = rhashtable_insert_fast(away, &extra->node,
 					     fcn_away_params);
 	if (err || replaced)
-		fcn_pool_away_del(m->pool);
+		fcn_stripe_away_del(fcn_mapping_stripe(m));
 	return err;
 }
 
-/* Pool lock held. */
+/* Stripe lock held. */
 static void fcn_away_remove(struct fcn_mapping *m)
 {
 	rhashtable_remove_fast(&fcn_mapping_table(m)->away,
 			       &fcn_mapping_extra(m)->node, fcn_away_params);
-	fcn_pool_away_del(m->pool);
+	fcn_stripe_away_del(fcn_mapping_stripe(m));
 }
 
 /*
- * Pool lock held: publishes a mapping for both ways to find it; a second one for
+ * Stripe lock held: publishes a mapping for both ways to find it; a second one for
  * the way from outside; one that takes the place of @old where that was.  Nobody
  * else has its key.
  */
-static int fcn_mapping_insert(struct fcn_mapping *m, const struct fcn_key *key,
+static int fcn_mapping_insert(struct fcn_mapping *m, struct fcn_search *search,
 			      struct fcn_mapping *old, u16 port)
 {
 	int err;
@@ -576,9 +591,9 @@ static int fcn_mapping_insert(struct fcn_mapping *m, const struct fcn_key *key,
 	if (err)
 		return err;
 	m->ext_port = htons(port);
-	m->home = m->ext_port == m->port && !key->peer && !m->second;
+	m->home = m->ext_port == m->port && !search->key->peer && !m->second;
 	if (fcn_mapping_is_away(m))
-		err = fcn_away_insert(m, key, old);
+		err = fcn_away_insert(m, search, old);
 	if (err)
 		fcn_port_release(m->pool, port);
 	else
@@ -652,40 +667,68 @@ static void fcn_table_free_gone(struct fcn_table *table)
 }
 
 /*
- * Looks again under the pool lock, chooses a port, and publishes the mapping.
- * Returns the mapping that counts, the new one or the one another CPU made.
+ * Chooses the port of a new mapping, and does what it takes if that is not the
+ * inside one.  This is the longer part of the work, so it comes before the lock;
+ * whether the port is still free is seen under the lock.
+ */
+static int fcn_mapping_prepare(struct fcn_mapping *m, struct fcn_search *search,
+			       struct fcn_port_wish *wish)
+{
+	int port = fcn_port_choose(m->pool, wish);
+
+	if (port < 0 || htons(port) == m->port)
+		return port;
+	fcn_search_prepare(search);
+	if (!rcu_access_pointer(m->extra) && !fcn_extra_create(m))
+		return -ENOMEM;
+	return port;
+}
+
+/* Stripe lock held: publishes a new mapping at this port, or else at another one. */
+static int fcn_mapping_settle(struct fcn_mapping *m, struct fcn_search *search,
+			      struct fcn_port_wish *wish, int port)
+{
+	int err, tries = FCN_TAKE_TRIES;
+
+	do {
+		if (port < 0)
+			return port;
+		err = fcn_mapping_insert(m, search, NULL, port);
+		if (err != -EADDRINUSE)
+			return err;
+		/* another CPU was quicker */
+		port = fcn_port_choose(m->pool, wish);
+	} while (--tries);
+	return err;
+}
+
+/*
+ * Looks again under the lock, and publishes the mapping.  Returns the mapping
+ * that counts, the new one or the one another CPU made.
  */
 static struct fcn_mapping *
 fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
-		    struct fcn_mapping *m, const struct fcn_key *key,
+		    struct fcn_mapping *m, struct fcn_search *search,
 		    struct fcn_port_wish *wish)
 {
-	struct fcn_pool *pool = m->pool;
 	struct fcn_mapping *old;
 	int port, err;
-	u32 deadline;
 	bool alive;
 
-	spin_lock_bh(&pool->lock);
-	if (pool->dead) {
-		err = -EAGAIN;
-		goto unlock;
-	}
-	old = fcn_mapping_search(&fn->table, pool, key);
+	port = fcn_mapping_prepare(m, search, wish);
+	spin_lock_bh(fcn_mapping_lock(m));
+	old = fcn_mapping_search(&fn->table, search);
 	if (old) {
 		/* found, so not dying */
-		deadline = m->life.pushed;
-		fcn_mapping_discard(m);
 		alive = fcn_mapping_revive(old, conf->host_max_mappings);
 		if (alive)
-			fcn_mapping_push(old, deadline);
-		spin_unlock_bh(&pool->lock);
+			fcn_mapping_push(old, m->life.pushed);
+		spin_unlock_bh(fcn_mapping_lock(m));
+		fcn_mapping_discard(m);
 		return alive ? old : ERR_PTR(-EMFILE);
 	}
-	port = fcn_port_choose(pool, wish);
-	err = port < 0 ? port : fcn_mapping_insert(m, key, NULL, port);
-unlock:
-	spin_unlock_bh(&pool->lock);
+	err = fcn_mapping_settle(m, search, wish, port);
+	spin_unlock_bh(fcn_mapping_lock(m));
 	if (err) {
 		fcn_mapping_discard(m);
 		return ERR_PTR(err);
@@ -725,12 +768,13 @@ static struct fcn_pool *fcn_table_pool(struct fcn_table *table,
 			    max_t(u32, max / FCN_POOL_SHARE, FCN_POOLS_LEAST));
 }
 
-/* @pool: where it is to be, or NULL if that has to be made, too. */
+/* Makes the pool, too, if the search has found none. */
 static struct fcn_mapping *
 fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
-		   struct fcn_pool *pool, const struct fcn_key *key,
-		   const struct fcn_terms *terms, u32 deadline)
+		   struct fcn_search *search, const struct fcn_terms *terms,
+		   u32 deadline)
 {
+	const struct fcn_key *key = search->key;
 	const bool is_port = !fcn_is_icmp(key->proto);
 	struct fcn_port_wish wish = {
 		.net		= fn->net,
@@ -756,17 +800,18 @@ fcn_mapping_create(struct fcn_net *fn, const struct fcn_conf *conf,
 	err = PTR_ERR_OR_ZERO(host);
 	if (err)
 		goto uncount;
-	if (unlikely(!pool))
-		pool = fcn_table_pool(&fn->table, key, conf->max_mappings);
-	err = PTR_ERR_OR_ZERO(pool);
+	if (unlikely(!search->pool))
+		search->pool = fcn_table_pool(&fn->table, key,
+					      conf->max_mappings);
+	err = PTR_ERR_OR_ZERO(search->pool);
 	if (err)
 		goto leave;
-	m = fcn_mapping_alloc(key, pool, terms, host, deadline);
+	m = fcn_mapping_alloc(key, search->pool, terms, host, deadline);
 	if (!m) {
 		err = -ENOMEM;
 		goto leave;
 	}
-	return fcn_mapping_publish(fn, conf, m, key, &wish);
+	return fcn_mapping_publish(fn, conf, m, search, &wish);
 
 leave:
 	if (host)
@@ -787,7 +832,8 @@ uncount:
  * Under rcu_read_lock(), which is also how long the result is valid.  A
  * mapping that was draining or held down is active again.
  *
- * Return: the mapping, or ERR_PTR() of -ENOSPC (no free port), -EDQUOT
+ * Return: the mapping, or ERR_PTR() of -ENOSPC or -EADDRINUSE (no free port,
+ * or other CPUs have taken each that was), -EDQUOT
  * (max_mappings), -ENFILE (max_total), -EMFILE (host_max_mappings), -ETIME
  * (host_max_rate), -ENOMEM, or what a busy hash returns.
  */
@@ -797,17 +843,22 @@ struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_terms *terms,
 				    u32 deadline)
 {
-	struct fcn_pool *pool = fcn_key_pool(&fn->table, key);
+	struct fcn_search search = {
+		.pool	= fcn_key_pool(&fn->table, key),
+		.key	= key,
+	};
 	struct fcn_mapping *m;
 
-	m = likely(pool) ? fcn_mapping_search(&fn->table, pool, key) : NULL;
+	m = likely(search.pool) ? fcn_mapping_search(&fn->table, &search) : NULL;
 	if (likely(m) &&
 	    fcn_mapping_refresh(m, deadline, conf->host_max_mappings))
 		return m;
-	m = fcn_mapping_create(fn, conf, pool, key, terms, deadline);
+	m = fcn_mapping_create(fn, conf, &search, terms, deadline);
 	/* its pool was empty and is just being removed: make a new one */
-	if (m == ERR_PTR(-EAGAIN))
-		m = fcn_mapping_create(fn, conf, NULL, key, terms, deadline);
+	if (m == ERR_PTR(-EAGAIN)) {
+		search = (struct fcn_search){ .key = key };
+		m = fcn_mapping_create(fn, conf, &search, terms, deadline);
+	}
 	return m;
 }
 
@@ -843,9 +894,9 @@ void fcn_mapping_decide(struct fcn_mapping *m, const struct fcn_terms *terms)
  */
 void fcn_mapping_resume(struct fcn_mapping *m)
 {
-	spin_lock_bh(&m->pool->lock);
+	spin_lock_bh(fcn_mapping_lock(m));
 	fcn_mapping_revive(m, 0);
-	spin_unlock_bh(&m->pool->lock);
+	spin_unlock_bh(fcn_mapping_lock(m));
 }
 
 /**
@@ -878,6 +929,7 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		.kept		= fcn_statics_kept(&fn->statics, key->proto),
 		.ifindex	= terms->ifindex,
 	};
+	struct fcn_search search = { .key = key };
 	u32 max = conf->max_mappings;
 	struct fcn_mapping *m;
 	struct fcn_pool *pool;
@@ -902,6 +954,7 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 	err = PTR_ERR_OR_ZERO(pool);
 	if (err)
 		goto uncount;
+	search.pool = pool;
 	err = -EADDRINUSE;
 	if (fcn_pool_owner(pool, ntohs(port)) ||
 	    fcn_port_is_routers(pool, &wish, ntohs(port)))
@@ -920,14 +973,12 @@ int fcn_mapping_adopt(struct fcn_net *fn, const struct fcn_key *key,
 		m->life.closed = true;
 		m->life.state = FCN_DRAINING;
 	}
-	spin_lock_bh(&pool->lock);
-	if (pool->dead)
-		err = -EAGAIN;
-	else if (!second && fcn_mapping_search(&fn->table, pool, key))
+	spin_lock_bh(fcn_mapping_lock(m));
+	if (!second && fcn_mapping_search(&fn->table, &search))
 		err = -EEXIST;
 	else
-		err = fcn_mapping_insert(m, key, NULL, ntohs(port));
-	spin_unlock_bh(&pool->lock);
+		err = fcn_mapping_insert(m, &search, NULL, ntohs(port));
+	spin_unlock_bh(fcn_mapping_lock(m));
 	if (err) {
 		fcn_mapping_discard(m);
 		return err;
@@ -944,7 +995,7 @@ uncount:
 	return err;
 }
 
-/* Pool lock held: one that is there takes no part in time and quotas any more. */
+/* Stripe lock held: one that is there takes no part in time and quotas any more. */
 static void fcn_mapping_pin(struct fcn_mapping *m)
 {
 	fcn_mapping_discharge(m);
@@ -953,12 +1004,12 @@ static void fcn_mapping_pin(struct fcn_mapping *m)
 	WRITE_ONCE(m->life.state, FCN_ACTIVE);
 }
 
-/* Pool lock held: takes the place of the mapping that the endpoint has. */
+/* Stripe lock held: takes the place of the mapping that the endpoint has. */
 static int fcn_mapping_supplant(struct fcn_mapping *m,
-				const struct fcn_key *key,
+				struct fcn_search *search,
 				struct fcn_mapping *old, u16 port)
 {
-	int err = fcn_mapping_insert(m, key, old, port);
+	int err = fcn_mapping_insert(m, search, old, port);
 
 	if (err)
 		return err;
@@ -996,6 +1047,7 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 		.net		= fn->net,
 		.ifindex	= dev->ifindex,
 	};
+	struct fcn_search search = { .key = key };
 	struct fcn_mapping *m, *old, *owner;
 	struct fcn_pool *pool;
 	int err;
@@ -1015,9 +1067,10 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 		return -ENOMEM;
 	}
 	m->fixed = true;
+	search.pool = pool;
 
-	spin_lock_bh(&pool->lock);
-	old = fcn_mapping_search(&fn->table, pool, key);
+	spin_lock_bh(fcn_mapping_lock(m));
+	old = fcn_mapping_search(&fn->table, &search);
 	owner = fcn_pool_owner(pool, ntohs(port));
 	if (old && old->fixed)
 		err = -EEXIST;
@@ -1028,10 +1081,10 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 	else if (owner)
 		fcn_mapping_pin(owner);
 	else if (old)
-		err = fcn_mapping_supplant(m, key, old, ntohs(port));
+		err = fcn_mapping_supplant(m, &search, old, ntohs(port));
 	else
-		err = fcn_mapping_insert(m, key, NULL, ntohs(port));
-	spin_unlock_bh(&pool->lock);
+		err = fcn_mapping_insert(m, &search, NULL, ntohs(port));
+	spin_unlock_bh(fcn_mapping_lock(m));
 
 	if (err || owner) {
 		fcn_mapping_discard(m);
@@ -1055,7 +1108,7 @@ bool fcn_mapping_stop(struct fcn_mapping *m, enum fcn_state state, u32 now)
 {
 	bool stopped = true, accepted;
 
-	spin_lock_bh(&m->pool->lock);
+	spin_lock_bh(fcn_mapping_lock(m));
 	accepted = fcn_mapping_accepts(m);
 	WRITE_ONCE(m->life.state, state);
 	smp_mb();	/* pairs with fcn_mapping_refresh() */
@@ -1065,14 +1118,14 @@ bool fcn_mapping_stop(struct fcn_mapping *m, enum fcn_state state, u32 now)
 	}
 	if (stopped && state == FCN_HOLDDOWN)
 		fcn_mapping_discharge(m);
-	spin_unlock_bh(&m->pool->lock);
+	spin_unlock_bh(fcn_mapping_lock(m));
 	return stopped;
 }
 
-/* Pool lock held: a dying mapping is not found from inside. */
+/* Stripe lock held: a dying mapping is not found from inside. */
 static void fcn_mapping_unlink(struct fcn_mapping *m)
 {
-	lockdep_assert_held(&m->pool->lock);
+	lockdep_assert_held(fcn_mapping_lock(m));
 	if (m->life.state >= FCN_DYING)
 		return;
 	WRITE_ONCE(m->life.state, FCN_DYING);
@@ -1081,7 +1134,7 @@ static void fcn_mapping_unlink(struct fcn_mapping *m)
 		fcn_away_remove(m);
 }
 
-/* Pool lock held: nothing finds it any more. */
+/* Stripe lock held: nothing finds it any more. */
 static void fcn_mapping_release(struct fcn_mapping *m)
 {
 	WRITE_ONCE(m->life.state, FCN_FREE);
@@ -1097,9 +1150,9 @@ static void fcn_mapping_release(struct fcn_mapping *m)
  */
 void fcn_mapping_condemn(struct fcn_mapping *m)
 {
-	spin_lock_bh(&m->pool->lock);
+	spin_lock_bh(fcn_mapping_lock(m));
 	fcn_mapping_unlink(m);
-	spin_unlock_bh(&m->pool->lock);
+	spin_unlock_bh(fcn_mapping_lock(m));
 }
 
 /**
@@ -1114,7 +1167,7 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
 	struct fcn_table *table = fcn_mapping_table(m);
 	bool retire, extra = false;
 
-	spin_lock_bh(&m->pool->lock);
+	spin_lock_bh(fcn_mapping_lock(m));
 	retire = m->life.state != FCN_ACTIVE && m->life.state != FCN_FREE;
 	if (retire) {
 		fcn_mapping_unlink(m);
@@ -1123,15 +1176,15 @@ bool fcn_mapping_retire(struct fcn_mapping *m)
 		if (!extra)
 			fcn_mapping_release(m);
 	}
-	spin_unlock_bh(&m->pool->lock);
+	spin_unlock_bh(fcn_mapping_lock(m));
 	if (!retire)
 		return false;
 
 	if (extra) {
 		fcn_filter_forget(m, U32_MAX);
-		spin_lock_bh(&m->pool->lock);
+		spin_lock_bh(fcn_mapping_lock(m));
 		fcn_mapping_release(m);
-		spin_unlock_bh(&m->pool->lock);
+		spin_unlock_bh(fcn_mapping_lock(m));
 	}
 	fcn_log_free(container_of(table, struct fcn_net, table), m);
 	fcn_mapping_part(m, table->gone);
@@ -1156,7 +1209,7 @@ u32 fcn_mapping_count(const struct fcn_table *table, u8 family)
 	rcu_read_lock();
 	list_for_each_entry_rcu(pool, &table->pools.list, list)
 		if (pool->key.family == family)
-			count += READ_ONCE(pool->used);
+			count += fcn_pool_used(pool);
 	rcu_read_unlock();
 	return count;
 }

@@ -226,6 +226,7 @@ static unsigned int fcn_refuse_opener(struct fcn_net *fn,
 
 	switch (err) {
 	case -ENOSPC:
+	case -EADDRINUSE:
 		limit = FCN_STAT_drop_no_port;
 		break;
 	case -EDQUOT:
@@ -372,9 +373,9 @@ static bool fcn_has_room(struct fcn_net *fn, const struct fcn_conf *conf,
 		return true;
 	extra = rcu_dereference(m->extra);
 	if (unlikely(!extra)) {
-		spin_lock_bh(&m->pool->lock);
+		spin_lock_bh(fcn_mapping_lock(m));
 		extra = fcn_mapping_extra(m);
-		spin_unlock_bh(&m->pool->lock);
+		spin_unlock_bh(fcn_mapping_lock(m));
 	}
 	return extra && fcn_account_admit(&m->account, extra->opened,
 					  READ_ONCE(fn->clock.gen),

@@ -7,12 +7,11 @@
  * mapping holds which port, and exactly which ports are free.
  *
  * Invariants:
- *  - a port's bit is set if and only if the port has an owner, or will have
- *    before the pool's lock is released;
- *  - a chunk's bit in one half of @full is set if and only if the bits of all its
- *    even or odd ports are;
- *  - owners are published and withdrawn under the pool's lock and read under
- *    RCU; chunks live as long as their pool.
+ *  - a port's bit is set before it gets an owner and cleared after it has none:
+ *    whoever sets it has the port;
+ *  - a chunk's bit in one half of @full is only set while the bits of all its
+ *    even or odd ports are, but for a moment;
+ *  - owners are read under RCU; chunks live as long as their pool.
  *
  * A search looks at a bounded number of ranges and words, so its cost hardly
  * depends on how many ports are in use.
@@ -166,6 +165,14 @@ static void fcn_pool_unlink(struct fcn_pools *pools, struct fcn_pool *pool)
 	rhashtable_remove_fast(&pools->table, &pool->node, fcn_pool_params);
 }
 
+static void fcn_stripes_init(struct fcn_pool *pool)
+{
+	struct fcn_stripe *stripe;
+
+	for (stripe = pool->stripe; stripe < pool->stripe + FCN_STRIPES; stripe++)
+		spin_lock_init(&stripe->lock);
+}
+
 static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 					u8 proto,
 					const union nf_inet_addr *addr)
@@ -178,7 +185,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 
 	pool->key = fcn_pool_key(family, proto, addr);
 	pool->pools = pools;
-	spin_lock_init(&pool->lock);
+	fcn_stripes_init(pool);
 
 	spin_lock_bh(&pools->lock);
 	old = rhashtable_lookup_get_insert_fast(&pools->table, &pool->node,
@@ -242,10 +249,7 @@ void fcn_pools_trim(struct fcn_pools *pools)
 	struct fcn_pool *pool, *next;
 
 	list_for_each_entry_safe(pool, next, &pools->list, list) {
-		spin_lock_bh(&pool->lock);
-		pool->dead = !pool->used;
-		spin_unlock_bh(&pool->lock);
-		if (!pool->dead)
+		if (atomic_cmpxchg(&pool->used, 0, FCN_POOL_DEAD))
 			continue;
 
 		spin_lock_bh(&pools->lock);
@@ -290,8 +294,27 @@ struct fcn_mapping *fcn_pool_next(const struct fcn_pool *pool, u32 *port)
 
 static struct fcn_chunk *fcn_pool_chunk(const struct fcn_pool *pool, u32 i)
 {
-	return rcu_dereference_protected(pool->chunk[i],
-					 lockdep_is_held(&pool->lock));
+	return rcu_dereference(pool->chunk[i]);
+}
+
+static noinline struct fcn_chunk *fcn_pool_add_chunk(struct fcn_pool *pool,
+						     u32 i)
+{
+	struct fcn_chunk *chunk, *old;
+
+	chunk = kmem_cache_zalloc(fcn_chunk_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!chunk)
+		return NULL;
+	spin_lock_bh(&pool->pools->lock);
+	old = rcu_dereference_protected(pool->chunk[i],
+					lockdep_is_held(&pool->pools->lock));
+	if (!old)
+		rcu_assign_pointer(pool->chunk[i], chunk);
+	spin_unlock_bh(&pool->pools->lock);
+	if (!old)
+		return chunk;
+	kmem_cache_free(fcn_chunk_cache, chunk);
+	return old;
 }
 
 static bool fcn_port_used(const struct fcn_pool *pool, u16 port)
@@ -310,9 +333,9 @@ static u32 fcn_chunk_next_free(const struct fcn_chunk *chunk, u32 bit,
 	unsigned long free;
 	u32 i = bit / BITS_PER_LONG;
 
-	free = ~chunk->used[i] & mask & (~0UL << (bit % BITS_PER_LONG));
+	free = ~READ_ONCE(chunk->used[i]) & mask & (~0UL << (bit % BITS_PER_LONG));
 	while (!free && ++i < BITS_TO_LONGS(FCN_CHUNK_PORTS))
-		free = ~chunk->used[i] & mask;
+		free = ~READ_ONCE(chunk->used[i]) & mask;
 	return free ? i * BITS_PER_LONG + __ffs(free) : FCN_CHUNK_PORTS;
 }
 
@@ -567,8 +590,11 @@ static u32 fcn_wish_keep_class(struct fcn_port_wish *wish)
 
 /**
  * fcn_port_choose - choose the external port of a new mapping
- * @pool:	the pool; its lock is held, and rcu_read_lock()
+ * @pool:	the pool
  * @wish:	what is asked for; narrowed
+ *
+ * Under rcu_read_lock().  Another CPU may take the port meanwhile; then
+ * fcn_port_take() says so.
  *
  * The inside port if it is wanted and free (RFC 4787, section 4.2.1), else a
  * random one (RFC 7857, section 9), on the same side of 1024 (REQ-3a), and even
@@ -577,13 +603,12 @@ static u32 fcn_wish_keep_class(struct fcn_port_wish *wish)
  *
  * Return: the port in host order, or -ENOSPC.
  */
-int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish)
+int fcn_port_choose(const struct fcn_pool *pool, struct fcn_port_wish *wish)
 {
 	const u16 want = wish->port;
 	int tries = FCN_PORT_TRIES, port = -1;
 	u32 total;
 
-	lockdep_assert_held(&pool->lock);
 	if (!wish->random && want >= wish->first && want <= wish->last &&
 	    fcn_port_list_has(wish->allowed, want) &&
 	    !fcn_port_used(pool, want) &&
@@ -603,41 +628,50 @@ int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish)
 	return port < 0 ? -ENOSPC : port;
 }
 
+/* Has the chunk no free port like this one any more? */
+static bool fcn_chunk_is_full(const struct fcn_chunk *chunk, u16 port)
+{
+	return fcn_chunk_next_free(chunk, 0, port & 1) == FCN_CHUNK_PORTS;
+}
+
 /**
  * fcn_port_take - take a port that is going to have an owner
- * @pool:	the pool; its lock is held
+ * @pool:	the pool
  * @port:	host order
  *
- * Return: 0, -EBUSY when it is taken, or -ENOMEM.
+ * Under rcu_read_lock().
+ *
+ * Return: 0; -EADDRINUSE when it is taken, -EAGAIN when the pool is just being
+ * removed, or -ENOMEM.
  */
 int fcn_port_take(struct fcn_pool *pool, u16 port)
 {
 	u32 i = port >> FCN_CHUNK_BITS, bit = port & (FCN_CHUNK_PORTS - 1);
-	struct fcn_chunk *chunk;
+	struct fcn_chunk *chunk = fcn_pool_chunk(pool, i);
 
-	lockdep_assert_held(&pool->lock);
-	if (fcn_port_used(pool, port))
-		return -EBUSY;
-
-	chunk = fcn_pool_chunk(pool, i);
-	if (!chunk) {
-		chunk = kmem_cache_zalloc(fcn_chunk_cache,
-					  GFP_ATOMIC | __GFP_NOWARN);
+	if (unlikely(!chunk)) {
+		chunk = fcn_pool_add_chunk(pool, i);
 		if (!chunk)
 			return -ENOMEM;
-		rcu_assign_pointer(pool->chunk[i], chunk);
 	}
-
-	__set_bit(bit, chunk->used);
-	if (fcn_chunk_next_free(chunk, 0, port & 1) == FCN_CHUNK_PORTS)
-		__set_bit(i, pool->full[port & 1]);
-	WRITE_ONCE(pool->used, pool->used + 1);
+	if (!atomic_inc_unless_negative(&pool->used))
+		return -EAGAIN;
+	if (test_and_set_bit(bit, chunk->used)) {
+		atomic_dec(&pool->used);
+		return -EADDRINUSE;
+	}
+	if (unlikely(fcn_chunk_is_full(chunk, port))) {
+		set_bit(i, pool->full[port & 1]);
+		smp_mb__after_atomic();	/* pairs with fcn_port_release() */
+		if (!fcn_chunk_is_full(chunk, port))
+			clear_bit(i, pool->full[port & 1]);
+	}
 	return 0;
 }
 
 /**
  * fcn_port_give - give a port that was taken to a mapping
- * @pool:	the pool; its lock is held
+ * @pool:	the pool
  * @port:	host order
  * @m:		its owner; from now on readers under RCU find it
  */
@@ -645,52 +679,51 @@ void fcn_port_give(struct fcn_pool *pool, u16 port, struct fcn_mapping *m)
 {
 	struct fcn_chunk *chunk = fcn_pool_chunk(pool, port >> FCN_CHUNK_BITS);
 
-	lockdep_assert_held(&pool->lock);
 	rcu_assign_pointer(chunk->owner[port & (FCN_CHUNK_PORTS - 1)], m);
 }
 
 /**
  * fcn_port_release - give a port back
- * @pool:	the pool; its lock is held
- * @port:	host order; taken
+ * @pool:	the pool
+ * @port:	host order; taken by the caller
  */
 void fcn_port_release(struct fcn_pool *pool, u16 port)
 {
 	u32 i = port >> FCN_CHUNK_BITS, bit = port & (FCN_CHUNK_PORTS - 1);
 	struct fcn_chunk *chunk = fcn_pool_chunk(pool, i);
 
-	lockdep_assert_held(&pool->lock);
 	RCU_INIT_POINTER(chunk->owner[bit], NULL);
-	__clear_bit(bit, chunk->used);
-	__clear_bit(i, pool->full[port & 1]);
-	WRITE_ONCE(pool->used, pool->used - 1);
+	clear_bit_unlock(bit, chunk->used);
+	smp_mb__after_atomic();	/* pairs with fcn_port_take() */
+	clear_bit(i, pool->full[port & 1]);
+	atomic_dec(&pool->used);
 }
 
 /**
- * fcn_pool_away_add - a mapping is not found by its port from inside
- * @pool:	the pool; its lock is held
+ * fcn_stripe_away_add - a mapping is not found by its port from inside
+ * @stripe:	of its inside port; its lock is held
  * @port:	inside port, host order
  *
  * Before the mapping is published.
  */
-void fcn_pool_away_add(struct fcn_pool *pool, u16 port)
+void fcn_stripe_away_add(struct fcn_stripe *stripe, u16 port)
 {
-	lockdep_assert_held(&pool->lock);
-	pool->away_count++;
-	set_bit(port & (FCN_AWAY_BITS - 1), pool->away);
+	lockdep_assert_held(&stripe->lock);
+	stripe->away_count++;
+	set_bit(fcn_away_bit(port), stripe->away);
 }
 
 /**
- * fcn_pool_away_del - such a mapping has gone
- * @pool:	the pool; its lock is held
+ * fcn_stripe_away_del - such a mapping has gone
+ * @stripe:	of its inside port; its lock is held
  *
  * Another's bit may be the same, so bits go with the last of them.
  */
-void fcn_pool_away_del(struct fcn_pool *pool)
+void fcn_stripe_away_del(struct fcn_stripe *stripe)
 {
-	lockdep_assert_held(&pool->lock);
-	if (!--pool->away_count)
-		bitmap_zero(pool->away, FCN_AWAY_BITS);
+	lockdep_assert_held(&stripe->lock);
+	if (!--stripe->away_count)
+		bitmap_zero(stripe->away, FCN_AWAY_BITS);
 }
 
 static int fcn_port_list_add(struct fcn_port_list *list, u32 first, u32 last)

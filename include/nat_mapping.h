@@ -90,8 +90,8 @@ struct fcn_terms {
  * @last:	highest
  * @host:	whose quota it counts against, or NULL
  * @peers:	whom it has spoken to, if its filter wants to know; changed under
- *		the pool's lock, walked under RCU
- * @peer_count:	how many those are; under the pool's lock
+ *		fcn_mapping_lock(), walked under RCU
+ * @peer_count:	how many those are; under fcn_mapping_lock()
  * @opened:	sessions that strangers have opened since a sweep began, of even
  *		and of odd number; any CPU, see fcn_account_admit()
  *
@@ -116,7 +116,7 @@ struct fcn_extra {
  * struct fcn_mapping - X:x has E:e
  * @pool:	owns the port, and tells E, family and protocol; outlives the
  *		mapping
- * @extra:	NULL for most; only ever set, under the lock of the pool
+ * @extra:	NULL for most; only ever set, under fcn_mapping_lock()
  * @addr:	X, network order
  * @port:	x, network order
  * @ext_port:	e, network order
@@ -125,9 +125,9 @@ struct fcn_extra {
  *		all peers
  * @second:	its endpoint has another mapping, and this one only holds a port
  * @origin:	who has made it
- * @charged:	it counts against its host's quota; written under the lock of the
- *		pool
- * @fixed:	a static forward; only ever set, under the lock of the pool
+ * @charged:	it counts against its host's quota; written under
+ *		fcn_mapping_lock()
+ * @fixed:	a static forward; only ever set, under fcn_mapping_lock()
  * @ruled:	a rule has chosen it; only ever set
  * @decided:	an outbound flow of it was decided; only ever set
  * @filtered:	it was a rule that said what @filter is
@@ -237,6 +237,17 @@ void fcn_mapping_walk(struct fcn_table *table,
 static inline struct fcn_table *fcn_mapping_table(const struct fcn_mapping *m)
 {
 	return container_of(m->pool->pools, struct fcn_table, pools);
+}
+
+/* What protects it: see there. */
+static inline struct fcn_stripe *fcn_mapping_stripe(const struct fcn_mapping *m)
+{
+	return fcn_pool_stripe(m->pool, ntohs(m->port));
+}
+
+static inline spinlock_t *fcn_mapping_lock(const struct fcn_mapping *m)
+{
+	return &fcn_mapping_stripe(m)->lock;
 }
 
 static inline u8 fcn_mapping_family(const struct fcn_mapping *m)

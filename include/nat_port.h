@@ -29,7 +29,8 @@ static inline bool fcn_is_icmp(u8 proto)
 #define FCN_CHUNK_PORTS	256	/* 2 to the power of FCN_CHUNK_BITS */
 #define FCN_CHUNKS	(FCN_PORTS / FCN_CHUNK_PORTS)
 #define FCN_RANGES_MAX	64	/* bounds every search for a port */
-#define FCN_AWAY_BITS	1024
+#define FCN_STRIPES	16	/* a power of two */
+#define FCN_AWAY_BITS	64
 
 /**
  * struct fcn_port_list - ports as a sorted list of disjoint ranges
@@ -60,14 +61,31 @@ struct fcn_pool_key {
 
 /**
  * struct fcn_chunk - ports that have the same upper bits
- * @used:	a bit for each that has an owner, or is going to; under the lock of
- *		the pool
- * @owner:	mappings; under RCU
+ * @used:	a bit for each that has an owner, or is going to; whoever sets one
+ *		has the port
+ * @owner:	mappings, under RCU; written by who has the port
  */
 struct fcn_chunk {
 	DECLARE_BITMAP(used, FCN_CHUNK_PORTS);
 	struct fcn_mapping __rcu	*owner[FCN_CHUNK_PORTS];
 };
+
+/**
+ * struct fcn_stripe - the mappings of a pool whose inside ports have the same lowest bits
+ * @lock:	protects them, see fcn_mapping_lock(), and the members below.  No two
+ *		of these at once, and none around a call into conntrack, so it may be
+ *		taken under a conntrack bucket lock.
+ * @away_count:	mappings that are not found by their ports from inside
+ * @away:	a bit for the inside ports of those; may be set for nobody.  Read at
+ *		any time
+ *
+ * CPUs that make mappings at once mostly do so for different inside ports.
+ */
+struct fcn_stripe {
+	spinlock_t		lock;	/* protects what follows */
+	u32			away_count;
+	unsigned long		away[BITS_TO_LONGS(FCN_AWAY_BITS)];
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct fcn_pool - the ports of one external address and protocol
@@ -76,21 +94,16 @@ struct fcn_chunk {
  * @pools:	fixed at creation
  * @id:		fixed at creation, grows along fcn_pools.list
  * @list:	in fcn_pools.list
- * @lock:	protects all members below.  Never held around a call into
- *		conntrack, so it may be taken under a conntrack bucket lock.
- * @used:	ports in use; read with READ_ONCE()
- * @dead:	unlinked; nothing is added any more
- * @away_count:	mappings that are not found by their ports from inside
- * @away:	a bit for the inside ports of those, by the ports' lowest bits; may
- *		be set for nobody.  Read at any time
+ * @used:	ports in use; FCN_POOL_DEAD when nothing is added any more
  * @full:	a bit for each chunk that has no free even port, and one for each
- *		that has no free odd port
- * @chunk:	ports by their upper bits; allocated with the first port of a
- *		chunk, kept until the pool goes.  Read under RCU.
+ *		that has no free odd port; may be missing for a moment
+ * @chunk:	ports by their upper bits, under RCU; made with the first port of a
+ *		chunk, under fcn_pools.lock, kept until the pool goes
+ * @stripe:	mappings by their inside ports
  * @rcu:	for the end
  *
  * The pool is the outside index of the mapping table: it finds the mapping of
- * an external endpoint in two steps and knows every free port exactly.
+ * an external endpoint in two steps and knows every free port.
  */
 struct fcn_pool {
 	struct rhash_head	node;
@@ -99,16 +112,15 @@ struct fcn_pool {
 	u32			id;
 	struct list_head	list;
 
-	spinlock_t		lock;	/* protects what follows */
-	unsigned int		used;
-	bool			dead;
-	u32			away_count;
-	unsigned long		away[BITS_TO_LONGS(FCN_AWAY_BITS)];
+	/* written with each new mapping, unlike what is above */
+	atomic_t		used ____cacheline_aligned_in_smp;
 	unsigned long		full[2][BITS_TO_LONGS(FCN_CHUNKS)];
 	struct fcn_chunk __rcu	*chunk[FCN_CHUNKS];
-
+	struct fcn_stripe	stripe[FCN_STRIPES];
 	struct rcu_head		rcu;
 };
+
+#define FCN_POOL_DEAD	INT_MIN
 
 #define FCN_FRONT_BITS	6
 
@@ -128,7 +140,8 @@ struct fcn_front {
  * @front:	by a small hash.  Nearly all routers have fewer pools than this has
  *		places: most packets find theirs here, or that there is none
  * @list:	all of them in the order of their ids, under RCU
- * @lock:	protects changes of all members
+ * @lock:	protects changes of all members, and new chunks of a pool; the
+ *		innermost
  * @next_id:	id of the next pool
  * @count:	pools in @list
  */
@@ -136,7 +149,7 @@ struct fcn_pools {
 	struct rhashtable	table;
 	struct fcn_front	front[1 << FCN_FRONT_BITS];
 	struct list_head	list;
-	spinlock_t		lock;	/* protects all members */
+	spinlock_t		lock;	/* protects all members, and chunks */
 	u32			next_id;
 	u32			count;
 };
@@ -183,13 +196,30 @@ bool fcn_port_has_socket(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port);
 bool fcn_port_is_routers(const struct fcn_pool *pool,
 			 const struct fcn_port_wish *wish, u16 port);
-int fcn_port_choose(struct fcn_pool *pool, struct fcn_port_wish *wish);
+int fcn_port_choose(const struct fcn_pool *pool, struct fcn_port_wish *wish);
 int fcn_port_take(struct fcn_pool *pool, u16 port);
 void fcn_port_give(struct fcn_pool *pool, u16 port, struct fcn_mapping *m);
 void fcn_port_release(struct fcn_pool *pool, u16 port);
 
-void fcn_pool_away_add(struct fcn_pool *pool, u16 port);
-void fcn_pool_away_del(struct fcn_pool *pool);
+void fcn_stripe_away_add(struct fcn_stripe *stripe, u16 port);
+void fcn_stripe_away_del(struct fcn_stripe *stripe);
+
+/**
+ * fcn_pool_stripe - what protects the mappings of an inside port
+ * @pool:	the pool
+ * @port:	inside port, host order
+ */
+static inline struct fcn_stripe *fcn_pool_stripe(struct fcn_pool *pool,
+						 u16 port)
+{
+	return &pool->stripe[port & (FCN_STRIPES - 1)];
+}
+
+/* How many ports are in use? */
+static inline u32 fcn_pool_used(const struct fcn_pool *pool)
+{
+	return max(atomic_read(&pool->used), 0);
+}
 
 /**
  * fcn_pool_owner - the mapping that holds a port
@@ -209,10 +239,16 @@ static inline struct fcn_mapping *fcn_pool_owner(const struct fcn_pool *pool,
 	return rcu_dereference(chunk->owner[port & (FCN_CHUNK_PORTS - 1)]);
 }
 
+static inline u32 fcn_away_bit(u16 port)
+{
+	return port / FCN_STRIPES % FCN_AWAY_BITS;
+}
+
 /* May there be a mapping of this inside port, or of one like it, with another? */
 static inline bool fcn_pool_has_away(const struct fcn_pool *pool, u16 port)
 {
-	return test_bit(port & (FCN_AWAY_BITS - 1), pool->away);
+	return test_bit(fcn_away_bit(port),
+			pool->stripe[port & (FCN_STRIPES - 1)].away);
 }
 
 bool fcn_port_list_has(const struct fcn_port_list *list, u16 port);

@@ -78,8 +78,8 @@ struct fcn_timeouts {
 /**
  * struct fcn_life - the lifetime of one mapping, as packets see it
  * @pushed:	deadline set by outbound first packets; any CPU, READ_ONCE()
- * @state:	enum fcn_state; written under the lock of the mapping's pool,
- *		read with READ_ONCE()
+ * @state:	enum fcn_state; written under fcn_mapping_lock(), read with
+ *		READ_ONCE()
  * @closed:	made of a session that was opened from outside: as if its
  *		deadline had passed, until its endpoint speaks; written like
  *		@state
