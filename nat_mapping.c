@@ -144,6 +144,8 @@ static const struct rhashtable_params fcn_away_params = {
 	.hashfn			= fcn_search_hash,
 	.obj_hashfn		= fcn_extra_hash,
 	.obj_cmpfn		= fcn_extra_compare,
+	/* growing is most of what the first ones would cost; 8 KB */
+	.min_size		= 1024,
 	.automatic_shrinking	= true,
 };
 
