@@ -61,37 +61,45 @@ ports_in_use() {
 	wc -l <"$TMP/ext"
 }
 
-# pktgen FILE COMMAND...
-pktgen() {
-	# shellcheck disable=SC2016
-	on "$R" sh -c 'echo "$2" >"/proc/net/pktgen/$1"' sh "$1" "${*:2}" || bail_out "pktgen: $*"
+# pktgen waits for its own threads, and they for their turn: what keeps the clock busy
+# (clock-lib.sh) rests meanwhile.
+# shellcheck disable=SC2016 # for the shell of the router
+pktgen_quiet='
+	quiet() {
+		[ -z "$BUSY" ] || kill -STOP "$BUSY"
+		echo "$1" >"/proc/net/pktgen/$2" || status=$?
+		[ -z "$BUSY" ] || kill -CONT "$BUSY"
+		return "${status:-0}"
+	}'
+
+pktgen_start() {
+	BUSY=${pids[busy]:-} on "$R" sh -c "$pktgen_quiet"'; quiet start pgctrl'
 }
 
-# What keeps the clock busy (clock-lib.sh) rests meanwhile: a turn of its own would be
-# some milliseconds.
-pktgen_start() {
+# pktgen_load THREAD DEVICE COUNT SETTING...: what this processor's thread is to do;
+# one process says it all, as there are hundreds of bursts
+pktgen_load() {
+	[[ ${macs[$R $2]:-} ]] || macs[$R $2]=$(mac_of "$R" "$2")
 	# shellcheck disable=SC2016
-	on "$R" sh -c '
-		[ -z "$1" ] || kill -STOP "$1"
-		echo start >/proc/net/pktgen/pgctrl
-		[ -z "$1" ] || kill -CONT "$1"' sh "${pids[busy]:-}"
+	BUSY=${pids[busy]:-} on "$R" sh -c "$pktgen_quiet"'
+		device=$2
+		quiet rem_device_all "$1" && quiet "add_device $device" "$1" || exit
+		shift 2
+		for setting; do
+			echo "$setting" >"/proc/net/pktgen/$device" || exit
+		done' sh "kpktgend_$1" "$2" "xmit_mode netif_receive" "pkt_size 60" "delay 0" \
+		"count $3" "dst_mac ${macs[$R $2]}" "${@:4}" || bail_out "pktgen: ${*:2}"
 }
+declare -A macs=()
 
 # pktgen_run DEVICE COUNT SETTING...: so many packets come in there; prints what one
 # cost, in ns
 pktgen_run() {
-	local device=$1 count=$2 setting
-
-	pktgen kpktgend_0 rem_device_all
-	pktgen kpktgend_0 add_device "$device"
-	for setting in "xmit_mode netif_receive" "pkt_size 60" "delay 0" "count $count" \
-		"dst_mac $(mac_of "$R" "$device")" "${@:3}"; do
-		pktgen "$device" "$setting"
-	done
+	pktgen_load 0 "$@"
 	pktgen_start
 	# "Result: OK: 123(c100+d23) usec, ...": no finer than microseconds
-	on "$R" sed -n 's/^Result: OK: \([0-9]*\)(.*/\1/p' "/proc/net/pktgen/$device" |
-		awk -v n="$count" '{ printf "%d\n", $1 * 1000 / n }'
+	on "$R" sed -n 's/^Result: OK: \([0-9]*\)(.*/\1/p' "/proc/net/pktgen/$1" |
+		awk -v n="$2" '{ printf "%d\n", $1 * 1000 / n }'
 }
 
 # pktgen_send PORT DST FIRST COUNT: X1:PORT sends one packet to each of COUNT ports
