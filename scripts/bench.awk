@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The table of docs/benchmarks.md out of the figures of scripts/bench-router, lines
-# "= CASE WHO AT VALUE". All costs are instructions per packet above plain forwarding.
+# "= CASE WHO AT VALUE". All costs are instructions per packet above plain forwarding; with
+# -v wall=1 the other table, of nanoseconds.
 
 $1 == "=" { value[$2, $3, $4] = $5 }
 
 END {
+	if (wall) {
+		wall_table()
+		exit
+	}
 	print "| what | at | iptables | nftables | hooks | target | bar | verdict |"
 	print "|---|---|---|---|---|---|---|---|"
 
@@ -34,6 +39,9 @@ END {
 	limit("reading `mappings`, an entry", "read", 1000000, 2000)
 	limit("`flush`, a mapping", "flush", 1000000, 500)
 	limit("`rmmod`, a mapping", "rmmod", 1000000, 500)
+	locks("new mappings", "locks-mapping", 60000)
+	locks("new mappings, every other port taken", "locks-taken", 60000)
+	locks("new peers", "locks-peer", 60000)
 	stated("longest stretch with softirqs off, 100,000 mappings ending", "longest", 100000)
 	exit missed > 125 ? 125 : missed
 }
@@ -129,6 +137,15 @@ function share(what, name, who, at, most) {
 			most / 1000, verdict(value[name, who, at] <= most)
 }
 
+# of the times that a lock is taken, in thousandths of a percent
+function locks(what, name, at,    worst) {
+	worst = max(value[name, "hooks", at], value[name, "target", at])
+	if (worst != "")
+		printf "| lock waited for, %s on two processors | | | | %s %% | %s %% | ≤ 1 %% of the times; %s %% | %s |\n", \
+			what, value[name, "hooks", at] / 1000, value[name, "target", at] / 1000, \
+			worst / 1000, verdict(worst <= 1000)
+}
+
 function stated(what, name, at) {
 	if (has(name, "target", at))
 		printf "| %s | | | | | %d | | measured |\n", what, value[name, "target", at]
@@ -138,4 +155,47 @@ function limit(what, name, at, most) {
 	if (has(name, "target", at))
 		printf "| %s | %d mappings | | | | %d | ≤ %d | %s |\n", what, at, \
 			value[name, "target", at], most, verdict(value[name, "target", at] <= most)
+}
+
+function wall_table() {
+	print "| what | iptables | nftables | hooks | target | hooks to iptables: median, quartiles | target |"
+	print "|---|---|---|---|---|---|---|"
+	wall_row("established, outbound, one flow", "wall-out-one")
+	wall_row("established, outbound, 50,000 flows in turn", "wall-out")
+	wall_row("established, inbound, one flow", "wall-in-one")
+	wall_row("established, inbound, 50,000 flows in turn", "wall-in")
+	wall_row("new peer, outbound", "wall-peer")
+	wall_row("new peer, inbound", "wall-inbound")
+	wall_row("new mapping", "wall-mapping")
+}
+
+function wall_row(what, name) {
+	if (has(name, "plain", 1))
+		printf "| %s | %d | %d | %d | %d | %s | %s |\n", what, \
+			wall_median(name, "iptables"), wall_median(name, "nft"), \
+			wall_median(name, "hooks"), wall_median(name, "target"), \
+			wall_ratio(name, "hooks"), wall_ratio(name, "target")
+}
+
+# The ratio is taken in each round.
+function wall_ratio(name, who,    round, ratio) {
+	for (round = 1; has(name, who, round); round++)
+		ratio[round] = wall_cost(name, who, round) / wall_cost(name, "iptables", round)
+	return sprintf("%.2f, %.2f to %.2f", quantile(ratio, 0.5), quantile(ratio, 0.25), \
+		       quantile(ratio, 0.75))
+}
+
+function wall_cost(name, who, round) {
+	return value[name, who, round] - value[name, "plain", round]
+}
+
+function wall_median(name, who,    round, list) {
+	for (round = 1; has(name, who, round); round++)
+		list[round] = wall_cost(name, who, round)
+	return quantile(list, 0.5)
+}
+
+function quantile(list, part,    sorted, n) {
+	n = asort(list, sorted)
+	return sorted[1 + int(part * (n - 1) + 0.5)]
 }
