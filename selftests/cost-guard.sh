@@ -89,12 +89,12 @@ for who in $cones; do
 done
 
 bar "established, outbound" established-out 1 plain-out 1025 1025
-bar "established, inbound" established-in 1 plain-in 1015 1015
+bar "established, inbound" established-in 1 plain-in 1025 1025
 bar "with a flowtable, outbound" flowtable-out 1 plain-out 1010 1010
 bar "with a flowtable, inbound" flowtable-in 1 plain-in 1020 1020
 for at in 1 2000; do
 	bar "a new peer at $at" new-peer $at plain-out 920 1030
-	bar "a stranger at $at" new-inbound $at plain-in 1045 1120
+	bar "a stranger at $at" new-inbound $at plain-in 1060 1170
 done
 for who in $cones; do
 	expect "the 2,000th peer costs what the first does, within 2 %, $who" within 2 \

@@ -150,9 +150,18 @@ outbound() {
 		"udp_dst_min $1" "udp_dst_max $(($1 + ($2 > 1 ? $2 : 0)))"
 }
 
-# inbound FIRST COUNT [SERVER]: each of COUNT ports of a server sends a packet to W:5000
+# Where strangers send to, so that the packet goes to X1.
+outside_of_x1() {
+	if [[ $who == plain ]]; then
+		echo "$X1"
+	else
+		echo "$W"
+	fi
+}
+
+# inbound FIRST COUNT [SERVER]: each of COUNT ports of a server sends a packet there
 inbound() {
-	pktgen_run wan "$2" "dst $W" "src_min ${3:-$A}" "src_max ${3:-$A}" \
+	pktgen_run wan "$2" "dst $(outside_of_x1)" "src_min ${3:-$A}" "src_max ${3:-$A}" \
 		"udp_src_min $1" "udp_src_max $(($1 + ($2 > 1 ? $2 : 0)))" \
 		"udp_dst_min 5000" "udp_dst_max 5000"
 }
@@ -235,7 +244,7 @@ again_out() {
 }
 
 again_in() {
-	pktgen_run wan "$2" "dst $W" "src_min $A" "src_max $A" \
+	pktgen_run wan "$2" "dst $(outside_of_x1)" "src_min $A" "src_max $A" \
 		"udp_src_min 1024" "udp_src_max 1024" "udp_dst_min 5000" "udp_dst_max 5000"
 }
 
