@@ -39,6 +39,12 @@ END {
 	limit("reading `mappings`, an entry", "read", 1000000, 2000)
 	limit("`flush`, a mapping", "flush", 1000000, 500)
 	limit("`rmmod`, a mapping", "rmmod", 1000000, 500)
+	lines("established, outbound", "lines-established-out")
+	lines("established, inbound", "lines-established-in")
+	lines("new peer, outbound", "lines-new-peer")
+	lines("new peer, inbound", "lines-new-inbound")
+	lines("new mapping", "lines-new-mapping")
+	lines("packet to no mapping", "lines-stray")
 	locks("new mappings", "locks-mapping", 60000)
 	locks("new mappings, every other port taken", "locks-taken", 60000)
 	locks("new peers", "locks-peer", 60000)
@@ -144,6 +150,14 @@ function locks(what, name, at,    worst) {
 		printf "| lock waited for, %s on two processors | | | | %s %% | %s %% | ≤ 1 %% of the times; %s %% | %s |\n", \
 			what, value[name, "hooks", at] / 1000, value[name, "target", at] / 1000, \
 			worst / 1000, verdict(worst <= 1000)
+}
+
+# of 64 bytes of data, above plain forwarding
+function lines(what, name) {
+	if (has(name, "hooks", 0))
+		printf "| lines of data, %s | | %d | %d | %d | %d | | measured |\n", what, \
+			cost(name, "iptables", 0, name), cost(name, "nft", 0, name), \
+			cost(name, "hooks", 0, name), cost(name, "target", 0, name)
 }
 
 function stated(what, name, at) {
