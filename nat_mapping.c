@@ -12,7 +12,8 @@
  *  - a mapping is found both ways; or it is dying, or a second one of its
  *    endpoint from before we were there: then it only holds its port, so that
  *    its sessions can still be found and nobody else gets the port.  What can
- *    fail comes first: the hash, then the port, both under the lock of its stripe;
+ *    fail comes first: to take the port, then the hash, both under the lock of its
+ *    stripe; then the port is given to it;
  *  - everything is found under RCU; nothing outside this table keeps a
  *    pointer to a mapping past rcu_read_unlock();
  *  - creation, revival, and every change of state happen under the lock of
@@ -335,7 +336,7 @@ struct fcn_mapping *fcn_mapping_find_ext(struct fcn_table *table, u8 family,
 	return pool ? fcn_pool_owner(pool, ntohs(port)) : NULL;
 }
 
-/* The caller holds the lock of its pool, or nobody else knows it. */
+/* Under fcn_mapping_lock(), or nobody else knows the mapping. */
 static struct fcn_extra *fcn_extra_create(struct fcn_mapping *m)
 {
 	struct fcn_extra *extra;
@@ -351,7 +352,7 @@ static struct fcn_extra *fcn_extra_create(struct fcn_mapping *m)
 
 /**
  * fcn_mapping_extra - what few mappings have
- * @m:		the mapping; the lock of its pool is held
+ * @m:		the mapping; fcn_mapping_lock() is held
  *
  * Return: what is there, made if need be; NULL if there is no memory.
  */
@@ -722,6 +723,7 @@ fcn_mapping_publish(struct fcn_net *fn, const struct fcn_conf *conf,
 	old = fcn_mapping_search(&fn->table, search);
 	if (old) {
 		/* found, so not dying */
+		fcn_mapping_discharge(m);
 		alive = fcn_mapping_revive(old, conf->host_max_mappings);
 		if (alive)
 			fcn_mapping_push(old, m->life.pushed);

@@ -9,8 +9,10 @@
  * Invariants:
  *  - a port's bit is set before it gets an owner and cleared after it has none:
  *    whoever sets it has the port;
- *  - a chunk's bit in one half of @full is only set while the bits of all its
- *    even or odd ports are, but for a moment;
+ *  - a chunk's bit in one half of @full is set if and only if the bits of all its
+ *    even or odd ports are, but for a moment; it may be missing for longer when two
+ *    CPUs took and gave back the last such port at once, which costs a look at the
+ *    chunk and nothing else;
  *  - owners are read under RCU; chunks live as long as their pool.
  *
  * A search looks at a bounded number of ranges and words, so its cost hardly
@@ -141,7 +143,7 @@ static void fcn_pool_link(struct fcn_pools *pools, struct fcn_pool *pool)
 	struct fcn_front *front;
 
 	lockdep_assert_held(&pools->lock);
-	pool->id = pools->next_id++;
+	pools->next_id++;
 	WRITE_ONCE(pools->count, pools->count + 1);
 	list_add_tail_rcu(&pool->list, &pools->list);
 	front = fcn_pools_front(pools, pool->key.proto, &pool->key.addr);
@@ -188,6 +190,8 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 	fcn_stripes_init(pool);
 
 	spin_lock_bh(&pools->lock);
+	/* before anybody can find it: keys are hashed with it */
+	pool->id = pools->next_id;
 	old = rhashtable_lookup_get_insert_fast(&pools->table, &pool->node,
 						fcn_pool_params);
 	if (!old)
@@ -247,15 +251,19 @@ static void fcn_pool_free_rcu(struct rcu_head *head)
 void fcn_pools_trim(struct fcn_pools *pools)
 {
 	struct fcn_pool *pool, *next;
+	bool dead;
 
 	list_for_each_entry_safe(pool, next, &pools->list, list) {
-		if (atomic_cmpxchg(&pool->used, 0, FCN_POOL_DEAD))
+		if (atomic_read(&pool->used))
 			continue;
 
 		spin_lock_bh(&pools->lock);
-		fcn_pool_unlink(pools, pool);
+		dead = !atomic_cmpxchg(&pool->used, 0, FCN_POOL_DEAD);
+		if (dead)
+			fcn_pool_unlink(pools, pool);
 		spin_unlock_bh(&pools->lock);
-		call_rcu(&pool->rcu, fcn_pool_free_rcu);
+		if (dead)
+			call_rcu(&pool->rcu, fcn_pool_free_rcu);
 	}
 }
 
@@ -340,8 +348,8 @@ static u32 fcn_chunk_next_free(const struct fcn_chunk *chunk, u32 bit,
 }
 
 /*
- * The first free even or odd port in [first, last], or -1: at most the rest of
- * one chunk, the summary of all, and one chunk more.
+ * The first free even or odd port in [first, last], or -1: the rest of one chunk,
+ * the summary of all, and one chunk more, but for those whose bit is missing.
  */
 static int fcn_port_next_of(const struct fcn_pool *pool, u32 first, u32 last,
 			    enum fcn_parity parity)
@@ -362,7 +370,7 @@ static int fcn_port_next_of(const struct fcn_pool *pool, u32 first, u32 last,
 		if (bit < FCN_CHUNK_PORTS)
 			return port;
 
-		/* a chunk whose bit is not set has a free port from 0 on */
+		/* mostly a chunk whose bit is not set has a free port */
 		i = find_next_zero_bit(pool->full[parity], FCN_CHUNKS, i + 1);
 		if (i == FCN_CHUNKS)
 			return -1;

@@ -159,7 +159,7 @@ static int fcn_mappings_show(struct seq_file *seq, void *v)
 		end = max(READ_ONCE(m->life.pushed),
 			  fcn_account_deadline(&m->account));
 	sessions = READ_ONCE(m->account.sessions);
-	smp_rmb();	/* pairs with fcn_mapping_discard() */
+	smp_rmb();	/* pairs with fcn_mapping_part() */
 	if (state >= FCN_DYING || READ_ONCE(m->life.state) == FCN_FREE)
 		return SEQ_SKIP;
 	if (READ_ONCE(m->fixed))

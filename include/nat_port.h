@@ -96,7 +96,7 @@ struct fcn_stripe {
  * @list:	in fcn_pools.list
  * @used:	ports in use; FCN_POOL_DEAD when nothing is added any more
  * @full:	a bit for each chunk that has no free even port, and one for each
- *		that has no free odd port; may be missing for a moment
+ *		that has no free odd port; not exact, see nat_port.c
  * @chunk:	ports by their upper bits, under RCU; made with the first port of a
  *		chunk, under fcn_pools.lock, kept until the pool goes
  * @stripe:	mappings by their inside ports
