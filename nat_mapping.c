@@ -145,7 +145,7 @@ static const struct rhashtable_params fcn_away_params = {
 	.hashfn			= fcn_search_hash,
 	.obj_hashfn		= fcn_extra_hash,
 	.obj_cmpfn		= fcn_extra_compare,
-	/* growing is most of what the first ones would cost; 8 KB */
+	/* a few hundred do not make it grow; 8 KB */
 	.min_size		= 1024,
 	.automatic_shrinking	= true,
 };
@@ -670,8 +670,8 @@ static void fcn_table_free_gone(struct fcn_table *table)
 }
 
 /*
- * Chooses the port of a new mapping, and does what it takes if that is not the
- * inside one.  This is the longer part of the work, so it comes before the lock;
+ * Chooses the port of a new mapping, and does what it takes if it will not be at
+ * home.  This is the longer part of the work, so it comes before the lock;
  * whether the port is still free is seen under the lock.
  */
 static int fcn_mapping_prepare(struct fcn_mapping *m, struct fcn_search *search,
@@ -679,7 +679,7 @@ static int fcn_mapping_prepare(struct fcn_mapping *m, struct fcn_search *search,
 {
 	int port = fcn_port_choose(m->pool, wish);
 
-	if (port < 0 || htons(port) == m->port)
+	if (port < 0 || (htons(port) == m->port && !search->key->peer))
 		return port;
 	fcn_search_prepare(search);
 	if (!rcu_access_pointer(m->extra) && !fcn_extra_create(m))

@@ -5,9 +5,13 @@
 #ifndef _FULLCONE_NAT_PORT_H
 #define _FULLCONE_NAT_PORT_H
 
+#include <linux/atomic.h>
 #include <linux/bitops.h>
+#include <linux/cache.h>
 #include <linux/in.h>
 #include <linux/in6.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
 #include <linux/netfilter.h>
 #include <linux/rcupdate.h>
 #include <linux/rhashtable-types.h>
@@ -245,10 +249,9 @@ static inline u32 fcn_away_bit(u16 port)
 }
 
 /* May there be a mapping of this inside port, or of one like it, with another? */
-static inline bool fcn_pool_has_away(const struct fcn_pool *pool, u16 port)
+static inline bool fcn_pool_has_away(struct fcn_pool *pool, u16 port)
 {
-	return test_bit(fcn_away_bit(port),
-			pool->stripe[port & (FCN_STRIPES - 1)].away);
+	return test_bit(fcn_away_bit(port), fcn_pool_stripe(pool, port)->away);
 }
 
 bool fcn_port_list_has(const struct fcn_port_list *list, u16 port);
