@@ -8,9 +8,9 @@
 BUILT_KERNELS="debug locks native"
 BUILT_CONFIGS=$(realpath "${BASH_SOURCE[0]%/*}/kernels")
 
-# What is different in the source of all, besides kernels/VERSION.patch: of each allocation that is watched so many callers are
-# noted. With the 64 and 16 that are there, to note them is a third of what starting a
-# process costs.
+# What is different in the source of all, besides kernels/VERSION.patch: of each allocation
+# that is watched so many callers are noted. With the 64 and 16 that are there, to note them
+# is a third of what starting a process costs.
 BUILT_DEPTHS="
 	mm/kasan/kasan.h	KASAN_STACK_DEPTH	12
 	mm/kmemleak.c		MAX_TRACE		8"
