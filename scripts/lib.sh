@@ -41,29 +41,46 @@ installed() {
 	[[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-# need PACKAGE...: install what is missing.
+# not_installed PACKAGE...: prints those that are not installed
+not_installed() {
+	local package
+
+	for package in "$@"; do
+		installed "$package" || printf '%s\n' "$package"
+	done
+}
+
+# need PACKAGE...: install what is missing. Scripts that run side by side may need the
+# same, and apt lets nobody wait: one of them installs it.
 need() {
-	local missing=() package
+	local missing lock
 
 	command -v apt-get dpkg-query >/dev/null ||
 		die "these scripts get what they need with apt, which is not here"
-	for package in "$@"; do
-		installed "$package" || missing+=("$package")
-	done
+	mapfile -t missing < <(not_installed "$@")
 	(( ${#missing[@]} )) || return 0
-
 	(( EUID == 0 )) ||
 		die "not installed: ${missing[*]} (install them, or run this as root)"
-	say "installing ${missing[*]}"
-	# The lists may be absent, as in a fresh container, or too old.
-	apt_install "${missing[@]}" 2>/dev/null ||
-		{ apt_update && apt_install "${missing[@]}"; } ||
-		die "could not install ${missing[*]}"
+
+	mkdir -p "$FULLCONE_CACHE"
+	exec {lock}>"$FULLCONE_CACHE/lock-apt"
+	flock "$lock"
+	mapfile -t missing < <(not_installed "$@")
+	(( ! ${#missing[@]} )) || need_install "${missing[@]}"
+	exec {lock}>&-
+}
+
+# The lists may be absent, as in a fresh container, or too old.
+need_install() {
+	say "installing $*"
+	apt_install "$@" 2>/dev/null ||
+		{ apt_update || :; apt_install "$@"; } ||
+		die "could not install $*"
 }
 
 apt_install() {
 	DEBIAN_FRONTEND=noninteractive quietly apt-install \
-		apt-get install --yes --no-install-recommends "$@"
+		apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@"
 }
 
 # The machine's own lists, once for a script and those it starts.
