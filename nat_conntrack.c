@@ -219,16 +219,35 @@ static int fcn_ct_setup_destination(struct nf_conn *ct,
 #define FCN_OFFER	64
 
 /*
- * The source, to exactly this endpoint, if no other session has the reply tuple:
- * a duplicate would only be found at the very end, where the packet is lost
- * without a word.  nf_nat takes a single port even if it is taken; so it is offered
- * more, and made to begin with this one.  If it has had to take another, this one is
- * not free.
+ * The source, by a range that begins with this port, or has it already: nf_nat takes
+ * another of the range if the reply tuple is some other session's.  A duplicate would
+ * only be found at the very end, where the packet is lost without a word.
  *
  * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
  */
 static int fcn_ct_setup_source(struct fcn_net *fn, struct nf_conn *ct,
-			       const union nf_inet_addr *addr, __be16 port)
+			       const struct nf_nat_range2 *range, __be16 port)
+{
+	const struct nf_conntrack_tuple *reply;
+
+	if (nf_nat_setup_info(ct, range, NF_NAT_MANIP_SRC) != NF_ACCEPT)
+		return -ENOMEM;
+	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
+	if (likely(fcn_tuple_dst(reply) == port))
+		return 0;
+	/* the next packet has its way, if that was a stray */
+	fcn_ct_clear(fn, ct, &reply->dst.u3, port);
+	return -EBUSY;
+}
+
+/*
+ * The source, to exactly this endpoint.  nf_nat takes a single port even if it is
+ * taken; so it is offered more, and made to begin with this one.
+ *
+ * Return: as above.
+ */
+static int fcn_ct_change_source(struct fcn_net *fn, struct nf_conn *ct,
+				const union nf_inet_addr *addr, __be16 port)
 {
 	const u16 first = ntohs(port) & ~(FCN_OFFER - 1);
 	const u16 has = ntohs(fcn_tuple_dst(fcn_ct_tuple(ct, IP_CT_DIR_REPLY)));
@@ -245,16 +264,8 @@ static int fcn_ct_setup_source(struct fcn_net *fn, struct nf_conn *ct,
 		/* it begins at first + (has - base) */
 		.base_proto.all	= htons(has - (ntohs(port) - first)),
 	};
-	const struct nf_conntrack_tuple *reply;
 
-	if (nf_nat_setup_info(ct, &range, NF_NAT_MANIP_SRC) != NF_ACCEPT)
-		return -ENOMEM;
-	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	if (likely(fcn_tuple_dst(reply) == port))
-		return 0;
-	/* the next packet has its way, if that was a stray */
-	fcn_ct_clear(fn, ct, &reply->dst.u3, port);
-	return -EBUSY;
+	return fcn_ct_setup_source(fn, ct, &range, port);
 }
 
 /* udp_refresh_inbound=0: the sweep needs to know who has spoken. */
@@ -294,7 +305,7 @@ int fcn_ct_map_out(struct fcn_net *fn, struct nf_conn *ct,
 	if (!nat)
 		return -ENOMEM;
 	nat->masq_index = ifindex;
-	return fcn_ct_setup_source(fn, ct, fcn_mapping_ext(m), m->ext_port);
+	return fcn_ct_change_source(fn, ct, fcn_mapping_ext(m), m->ext_port);
 }
 
 /**
@@ -328,9 +339,13 @@ int fcn_ct_map_in(struct fcn_net *fn, struct nf_conn *ct,
 int fcn_ct_keep_source(struct fcn_net *fn, struct nf_conn *ct)
 {
 	const struct nf_conntrack_man *peer;
+	struct nf_nat_range2 range = { .flags = NF_NAT_RANGE_MAP_IPS };
 
+	/* what he has is in range, so nothing but the reply tuple is looked at */
 	peer = &fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL)->src;
-	return fcn_ct_setup_source(fn, ct, &peer->u3, peer->u.all);
+	range.min_addr = peer->u3;
+	range.max_addr = peer->u3;
+	return fcn_ct_setup_source(fn, ct, &range, peer->u.all);
 }
 
 /**
