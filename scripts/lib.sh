@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Functions shared by the scripts: messages, packages of the machine's own
-# distribution, and stock kernels unpacked beside each other in a cache.
+# distribution, and kernels unpacked beside each other in a cache.
 #
 # To be sourced by bash with "set -euo pipefail" in effect. Nothing here installs
 # a kernel or its headers on the machine.
 
 # shellcheck source=scripts/lib-built.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib-built.sh"
+# shellcheck source=scripts/lib-root.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib-root.sh"
 
 FULLCONE_CACHE=${FULLCONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/fullcone_nat}
 export FULLCONE_CACHE
@@ -97,6 +99,7 @@ apt_update() {
 # kernel_fetch, kernel_renew and kernel_cached set, for the kernel asked for:
 #
 #	KERNEL_DIR	the unpacked packages
+#	KERNEL_VERSION	of which version, if another release's or machine's
 #	KERNEL_RELEASE	what uname -r says in it, such as 6.1.0-56-amd64
 #	KERNEL_IMAGE	vmlinuz
 #	KERNEL_MODULES	lib/modules/$KERNEL_RELEASE
@@ -120,8 +123,8 @@ kernel_renew() {
 	local version=${1:-stock}
 
 	kernel_lock "$version"
-	kernel_choose_archive "$version"
-	"$KERNEL_UPDATE" || die "could not renew the package lists"
+	is_built "$version" || root_is "$version" || apt_update ||
+		die "could not renew the package lists"
 	kernel_make "$version"
 	exec {KERNEL_LOCK}>&-
 }
@@ -151,8 +154,11 @@ kernel_link() {
 
 	if is_built "$1"; then
 		name=$1-$(built_key "$1")
+	elif root_is "$1"; then
+		name=$1
 	else
-		name=$(kernel_suite "$1") || return 1
+		kernel_is_stock "$1" || return 1
+		name=$(os_release VERSION_CODENAME)
 	fi
 	printf '%s\n' "$FULLCONE_CACHE/kernels/$name"
 }
@@ -160,104 +166,56 @@ kernel_link() {
 kernel_make() {
 	if is_built "$1"; then
 		built_make "$1"
+	elif root_is "$1"; then
+		root_make "$1"
 	else
-		kernel_from_archive "$1"
+		kernel_from_archive
 	fi
 	ln -sfn "${KERNEL_DIR##*/}" "$(kernel_link "$1")"
 }
 
 kernel_from_archive() {
-	kernel_choose_archive "$1"
+	kernel_choose_archive
 	# What an old list names may be gone from the archive: ask for a new one.
-	kernel_have || { "$KERNEL_UPDATE" && kernel_have; } ||
-		die "could not fetch the $1 kernel"
+	kernel_have || { apt_update && kernel_have; } ||
+		die "could not fetch the kernel"
 }
 
-# The release of the distribution that has this version.
-kernel_suite() {
-	! is_built "$1" || set -- stock
-	case $1 in
-	stock)	os_release VERSION_CODENAME ;;
-	5.10)	echo bullseye ;;
-	6.1)	echo bookworm ;;
-	6.12)	echo trixie ;;
-	*)	die "no kernel '$1': there are stock, 5.10, 6.1, 6.12, ${BUILT_KERNELS// /, }" ;;
-	esac
+# kernel_is_stock VERSION: this machine's release's own
+kernel_is_stock() {
+	[[ $1 == stock || " $ROOT_RELEASES " == *" $1 "* ]] ||
+		die "no kernel '$1': there are stock, ${ROOT_RELEASES// /, }, 6.1-MACHINE" \
+			"(${ROOT_MACHINES// /, }), ${BUILT_KERNELS// /, }"
 }
 
 kernel_have() {
 	kernel_resolve && { kernel_unpacked || kernel_download; }
 }
 
-# Where the packages of a version come from: KERNEL_APT, options for apt, and
-# KERNEL_META, the packages which depend on the newest kernel of that version.
+# Where the packages come from: KERNEL_APT, options for apt, and KERNEL_META, the
+# packages which depend on the newest kernel.
 kernel_choose_archive() {
-	local version=$1 suite
-
-	suite=$(kernel_suite "$version")
 	KERNEL_META=(linux-image-amd64 linux-headers-amd64)
-	KERNEL_UPDATE=apt_update
+	[[ $(os_release ID) != ubuntu ]] ||
+		KERNEL_META=(linux-image-generic linux-headers-generic)
 	# A package cache of our own: some machines are told to keep none, and
 	# then every question to apt takes a second.
-	mkdir -p "$FULLCONE_CACHE/apt/$suite"
+	mkdir -p "$FULLCONE_CACHE/apt"
 	KERNEL_APT=(
-		-o Dir::Cache="$FULLCONE_CACHE/apt/$suite"
+		-o Dir::Cache="$FULLCONE_CACHE/apt"
 		-o Dir::Cache::pkgcache=pkgcache.bin
 		-o Dir::Cache::srcpkgcache=srcpkgcache.bin
 	)
-	if [[ $version == stock && $(os_release ID) == ubuntu ]]; then
-		KERNEL_META=(linux-image-generic linux-headers-generic)
-	elif [[ $suite != "$(os_release VERSION_CODENAME)" ]]; then
-		kernel_foreign_archive "$version" "$suite"
-	fi
 }
 
 os_release() {
 	sed -n "s/^$1=\"\\?\\([^\"]*\\)\"\\?\$/\\1/p" /etc/os-release
 }
 
-# Another Debian release from the mirrors this machine uses already. The lists
-# are kept apart: its own must not come to offer packages of that release.
-kernel_foreign_archive() {
-	local version=$1 suite=$2 apt=$FULLCONE_CACHE/apt/$2 main security
-	local key='signed-by=/usr/share/keyrings/debian-archive-keyring.gpg'
-
-	main=$(debian_mirror Debian)
-	if [[ ! $main ]]; then
-		apt_update
-		main=$(debian_mirror Debian)
-	fi
-	[[ $main ]] ||
-		die "kernel $version is Debian's, and apt has no Debian mirror configured here"
-	security=$(debian_mirror Debian-Security)
-	need debian-archive-keyring
-
-	mkdir -p "$apt/lists/partial" "$apt/archives/partial"
-	: >"$apt/status"
-	cat >"$apt/sources.list" <<-END
-		deb [$key] $main $suite main
-		deb [$key] ${security:-${main%/}-security} $suite-security main
-	END
-	KERNEL_UPDATE=kernel_foreign_update
-	KERNEL_APT+=(
-		-o Dir::Etc::SourceList="$apt/sources.list"
-		-o Dir::Etc::SourceParts=/dev/null
-		-o Dir::Etc::Preferences=/dev/null
-		-o Dir::Etc::PreferencesParts=/dev/null
-		-o Dir::State::Lists="$apt/lists"
-		-o Dir::State::Status="$apt/status"
-		-o APT::Sandbox::User=
-	)
-}
-
 # shellcheck disable=SC2016 # the variables are apt's
 debian_mirror() {
 	apt-get indextargets --format '$(LABEL) $(SITE)' 'Created-By: Packages' |
 		awk -v label="$1" '$1 == label && !seen++ { print $2 }'
-}
-
-kernel_foreign_update() {
-	quietly apt-update apt-get "${KERNEL_APT[@]}" update
 }
 
 # Find the packages, and the folder they are or will be unpacked in.
@@ -273,6 +231,7 @@ kernel_resolve() {
 # shellcheck disable=SC2034 # they are for the scripts which source this
 kernel_names() {
 	KERNEL_DIR=$FULLCONE_CACHE/kernels/$1
+	KERNEL_VERSION=${1##*_}
 	KERNEL_RELEASE=${1%_*}
 	KERNEL_IMAGE=$KERNEL_DIR/boot/vmlinuz-$KERNEL_RELEASE
 	KERNEL_MODULES=$KERNEL_DIR/lib/modules/$KERNEL_RELEASE
@@ -359,35 +318,19 @@ kernel_arrange() {
 	if [[ -e $build/.kernelvariables ]]; then
 		sed -i 's/gcc-[0-9]\+$/gcc/' "$build/.kernelvariables"
 	fi
-	# What only a newer gcc knows has an older equivalent; type information would
-	# need pahole.
-	sed -i -e '/^CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=/d' \
-		-e '/^CONFIG_DEBUG_INFO_BTF_MODULES=/d' "$build/include/config/auto.conf"
-	kernel_borrow_libc "$root" || return 1
+	# type information would need pahole
+	sed -i '/^CONFIG_DEBUG_INFO_BTF_MODULES=/d' "$build/include/config/auto.conf"
+	kernel_boot_files "$root" "$KERNEL_RELEASE"
 	depmod -b "$root" "$KERNEL_RELEASE"
 }
 
-# A newer release's build tools ask for that release's C library: let them have it.
-kernel_borrow_libc() {
-	local root=$1 lib=usr/lib/x86_64-linux-gnu tool tools
+# Of the newest kernels these files are with the modules.
+kernel_boot_files() {
+	local name
 
-	mapfile -t tools < <(find "$root"/usr/lib/linux-kbuild-* -type f -perm -u+x 2>/dev/null |
-		while read -r tool; do
-			[[ $(ldd "$tool" 2>&1) != *GLIBC_*"not found"* ]] || printf '%s\n' "$tool"
-		done)
-	(( ${#tools[@]} )) || return 0
-
-	(cd "$root" && quietly libc-download \
-		apt-get "${KERNEL_APT[@]}" download libc6) || return 1
-	dpkg -x "$root"/libc6_*.deb "$root/libc" && rm "$root"/libc6_*.deb || return 1
-	for tool in "${tools[@]}"; do
-		mv "$tool" "$tool.bin"
-		cat >"$tool" <<-END
-			#!/bin/sh
-			exec "$KERNEL_DIR/libc/$lib/ld-linux-x86-64.so.2" --library-path \\
-				"$KERNEL_DIR/libc/$lib:/$lib:/lib/x86_64-linux-gnu" "\$0.bin" "\$@"
-		END
-		chmod 755 "$tool"
+	mkdir -p "$1/boot"
+	for name in vmlinuz config; do
+		[[ -e $1/boot/$name-$2 ]] || ln -s "../lib/modules/$2/$name" "$1/boot/$name-$2"
 	done
 }
 
@@ -437,6 +380,10 @@ module_copy() {
 module_build() {
 	local folder=$1
 
+	if root_is "$KERNEL_VERSION"; then
+		root_module "$@"
+		return
+	fi
 	shift
 	make -C "$KERNEL_BUILD" M="$folder" CC=gcc "$@" modules
 }
