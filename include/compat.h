@@ -22,8 +22,8 @@
 #error "fullcone_nat needs Linux 5.10 or newer"
 #endif
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
-#error "fullcone_nat has not been tried on Linux 7.0 or newer"
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
+#error "fullcone_nat has not been tried on Linux 7.4 or newer"
 #endif
 
 #if !IS_ENABLED(CONFIG_NF_NAT_MASQUERADE)
