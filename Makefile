@@ -11,6 +11,9 @@
 #	make uninstall		and out again
 #	make check		all tests, in an emulated machine
 #	make check-debug	all tests on a kernel that complains; takes hours
+#	make check-kernels	all tests on each of Debian's kernels, 5.10 to the newest
+#	make check-machines	what can depend on the machine, on five others
+#	make check-configs	kernels with much switched off
 #	make check-mutations	whether the tests see wrong behaviour that is planted
 #	make bench		what packets cost beside MASQUERADE; writes the page
 #	make demo		what STUN clients say, before and after
@@ -45,6 +48,9 @@ check:
 check-debug:
 	scripts/check --debug
 
+check-kernels check-machines check-configs: check-%:
+	scripts/check --$*
+
 check-mutations:
 	scripts/planted --mutations
 
@@ -62,5 +68,5 @@ clean:
 	$(MAKE) -C selftests clean
 	$(MAKE) -C iptables clean
 
-.PHONY: all module iptables install uninstall check check-debug check-mutations bench demo \
-	lint clean
+.PHONY: all module iptables install uninstall check check-debug check-kernels check-machines \
+	check-configs check-mutations bench demo lint clean

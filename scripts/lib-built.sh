@@ -3,9 +3,10 @@
 #
 # Kernels built from the source of the distribution's own, and put into the cache like
 # a stock one: "debug", with everything on that complains, "locks", which counts who
-# waits for a lock, and "native", which is user-mode Linux. Sourced by lib.sh.
+# waits for a lock, "native", which is user-mode Linux, "bare" and "noproc", in which much
+# is off that a kernel can do without. Sourced by lib.sh.
 
-BUILT_KERNELS="debug locks native"
+BUILT_KERNELS="debug locks native bare noproc"
 BUILT_CONFIGS=$(realpath "${BASH_SOURCE[0]%/*}/kernels")
 
 # What is different in the source of all, besides kernels/VERSION.patch: of each allocation
@@ -20,13 +21,18 @@ is_built() {
 	[[ " $BUILT_KERNELS " == *" $1 "* ]]
 }
 
-# built_config VERSION: its options
+# built_config VERSION: its options. What a kernel's own file says is not set, is not.
 built_config() {
 	local machine=qemu
 
 	[[ $1 != native ]] || machine=
 	printf 'CONFIG_LOCALVERSION="-%s"\n' "$1"
-	(cd "$BUILT_CONFIGS" && grep -h '^CONFIG_' ${machine:+qemu.config} {system,router,"$1"}.config) | sort
+	(
+		cd "$BUILT_CONFIGS" || return
+		awk 'FNR == NR && / is not set$/ { off[$2] }
+			FNR != NR && /^CONFIG_/ { name = $1; sub(/=.*/, "", name); if (!(name in off)) print }' \
+			"$1.config" ${machine:+qemu.config} {system,router,"$1"}.config
+	) | sort
 }
 
 # built_key VERSION: another configuration is another kernel.
