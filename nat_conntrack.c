@@ -213,15 +213,9 @@ static int fcn_ct_setup_destination(struct nf_conn *ct,
 }
 
 /*
- * Ports that nf_nat is offered for one.  Newer kernels end a closing TCP session that
- * is in the way, but only when no more than 32 ports are left to try.
- */
-#define FCN_OFFER	64
-
-/*
- * The source, by a range that begins with this port, or has it already: nf_nat takes
- * another of the range if the reply tuple is some other session's.  A duplicate would
- * only be found at the very end, where the packet is lost without a word.
+ * The source, by a range of which nf_nat takes this port, or another if the reply tuple
+ * is some other session's: a duplicate would only be found at the very end, where the
+ * packet is lost without a word.
  *
  * Return: 0; -EBUSY if another session is in the way, -ENOMEM.
  */
@@ -239,6 +233,12 @@ static int fcn_ct_setup_source(struct fcn_net *fn, struct nf_conn *ct,
 	fcn_ct_clear(fn, ct, &reply->dst.u3, port);
 	return -EBUSY;
 }
+
+/*
+ * Ports that nf_nat is offered for one.  Newer kernels end a closing TCP session that
+ * is in the way, but only when no more than 32 ports are left to try.
+ */
+#define FCN_OFFER	64
 
 /*
  * The source, to exactly this endpoint.  nf_nat takes a single port even if it is
