@@ -34,7 +34,7 @@ expect_is "and another host does" $W:5001 "$(probe "$X2" udp 5001 $B:3000)"
 # What X1 has sent to Z untranslated would look like its answer to Z.
 must_knob exempt_mark 0x5e
 on "$R" nft -f - <<-END || bail_out "can't mark"
-	table inet marks {
+	table $nft_family marks {
 		chain prerouting {
 			type filter hook prerouting priority mangle;
 			iifname "br0" udp dport 6000 meta mark set 0x5e
@@ -42,7 +42,7 @@ on "$R" nft -f - <<-END || bail_out "can't mark"
 	}
 END
 seg "$X1" udp "$H1:5000" $Z:6000 untranslated
-on "$R" nft delete table inet marks
+on "$R" nft delete table "$nft_family" marks
 watch inside "$X1" eth0
 before=$(stat_of drop_in_conflict)
 killed=$(stat_of strays_killed)

@@ -108,7 +108,7 @@ outside_in() {
 
 left_alone() {
 	on "$R" nft -f - <<-END || bail_out "nft does not take a notrack rule"
-		table inet owner {
+		table $nft_family owner {
 			chain prerouting {
 				type filter hook prerouting priority raw; policy accept;
 				udp dport 9999 notrack
@@ -119,7 +119,7 @@ left_alone() {
 	seg "$X1" udp "$H1:5001" "$A:9999" untracked
 	expect_logged "what the owner wants untracked leaves as it is" outside "^udp $H1:5001 > $A:9999 .*untracked"
 	# the reset belongs to no connection
-	on "$R" nft add rule inet owner prerouting tcp sport 5002 meta mark set 0x10
+	on "$R" nft add rule "$nft_family" owner prerouting tcp sport 5002 meta mark set 0x10
 	must_knob exempt_mark 0x10/0x10
 	seg "$X1" tcp "$H1:5002" "$A:3000" R 7777
 	expect_logged "what is exempt leaves as it is" outside "^tcp $H1:5002 > $A:3000 R "

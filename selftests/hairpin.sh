@@ -87,7 +87,7 @@ not_forwarded() {
 	target=$(mapped x1-udp)
 	nobody="$(inside_address 99):5900"
 	on "$R" nft -f - <<-END
-		table inet owner {
+		table $nft_family owner {
 			chain forward {
 				type filter hook forward priority filter - 1; policy accept;
 				iifname "br0" oifname "br0" drop
@@ -99,7 +99,7 @@ not_forwarded() {
 		"$(PROBE_TIMEOUT=2 probe "$X3" udp 5030 "$target")"
 	expect_not "nor has X3 a mapping" state_of udp "$H3:5030"
 	expect_not "nor has the owner of a source address that was forged" state_of udp "$nobody"
-	on "$R" nft delete table inet owner
+	on "$R" nft delete table "$nft_family" owner
 	expect_match "without it X3 does" "^$W:[0-9]+\$" "$(probe "$X3" udp 5030 "$target")"
 	seg "$X2" udp "$HR:5900" "$target" spoofed
 	seg "$X2" udp "$nobody" "$target" last

@@ -108,7 +108,7 @@ about_outbound_flows() {
 out_of_use() {
 	[[ $FULLCONE_FAMILY == 4 ]] || return 0
 	source_quench
-	on "$R" nft delete table inet fullcone
+	on "$R" nft delete table "$firewall_family" fullcone
 	firewall iptables
 	watch inside "$X1" eth0
 	source_quench

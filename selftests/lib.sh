@@ -629,7 +629,7 @@ seg() {
 # connection tracking is used for it.
 no_resets() {
 	on "$1" nft -f - <<-END || bail_out "can't keep $1 from resetting"
-		table inet noreset {
+		table $nft_family noreset {
 			chain output {
 				type filter hook output priority raw; policy accept;
 				meta mark != 0x5e9 tcp flags & rst == rst drop
@@ -802,12 +802,17 @@ masquerade_off() {
 	esac
 }
 
-# firewall nft|iptables|none: the ready firewall files
+# firewall nft|iptables|none: the ready firewall files. Without IPv6 a kernel has no tables
+# for both families.
+[[ -d /proc/sys/net/ipv6 ]] && firewall_family=inet || firewall_family=ip
+
 firewall() {
+	local edit='s/^\(define wan *= *\).*/\1"wan"/'
+
 	case $1 in
 	nft)
-		sed 's/^\(define wan *= *\).*/\1"wan"/' "$HERE/../scripts/firewall.nft" |
-			on "$R" nft -f - || bail_out "nft does not take firewall.nft"
+		[[ $firewall_family == inet ]] || edit+='; s/table inet/table ip/; /icmpv6/d'
+		sed "$edit" "$HERE/../scripts/firewall.nft" | on "$R" nft -f - || bail_out "nft does not take firewall.nft"
 		;;
 	iptables)
 		need_tools iptables-restore
