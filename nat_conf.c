@@ -326,6 +326,9 @@ static int fcn_sysctl_write(fcn_ctl_table *table, char *text,
 {
 	int err;
 
+	/* nothing is written: as with the kernel's own, that is no value */
+	if (!*lenp)
+		return 0;
 	/* a value comes in one piece */
 	if (*ppos || *lenp >= FCN_TEXT_MAX)
 		return -EINVAL;
