@@ -309,7 +309,7 @@ static int fcn_conf_write(struct fcn_net *fn, const struct fcn_knob *knob,
 	int err = -ENOMEM;
 
 	mutex_lock(&fn->mutex);
-	conf = kmemdup(fcn_conf(fn), sizeof(*conf), GFP_KERNEL);
+	conf = kmemdup(fcn_conf(fn), sizeof(*conf), GFP_KERNEL_ACCOUNT);
 	if (conf) {
 		err = knob->parse(knob, conf, text);
 		if (!err)
@@ -380,7 +380,7 @@ int fcn_sysctl_net_init(struct fcn_net *fn)
 	size_t i;
 
 	/* one more, empty: where older kernels look for the end */
-	table = kcalloc(FCN_KNOBS + 1, sizeof(*table), GFP_KERNEL);
+	table = kcalloc(FCN_KNOBS + 1, sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return -ENOMEM;
 
@@ -443,7 +443,7 @@ int fcn_conf_net_init(struct fcn_net *fn)
 {
 	struct fcn_conf *conf;
 
-	conf = kmemdup(&fcn_conf_defaults, sizeof(*conf), GFP_KERNEL);
+	conf = kmemdup(&fcn_conf_defaults, sizeof(*conf), GFP_KERNEL_ACCOUNT);
 	if (!conf)
 		return -ENOMEM;
 	RCU_INIT_POINTER(fn->conf, conf);

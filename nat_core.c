@@ -443,7 +443,7 @@ static int __net_init fcn_net_init(struct net *net)
 	INIT_DELAYED_WORK(&fn->linger, fcn_net_linger);
 	fcn_clock_init(fn);
 
-	fn->stats = alloc_percpu(struct fcn_stats);
+	fn->stats = alloc_percpu_gfp(struct fcn_stats, GFP_KERNEL_ACCOUNT);
 	if (!fn->stats)
 		return -ENOMEM;
 	err = fcn_table_init(&fn->table);

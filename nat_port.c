@@ -181,7 +181,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 {
 	struct fcn_pool *pool, *old;
 
-	pool = kzalloc(sizeof(*pool), GFP_ATOMIC | __GFP_NOWARN);
+	pool = kzalloc(sizeof(*pool), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
 
@@ -310,7 +310,8 @@ static noinline struct fcn_chunk *fcn_pool_add_chunk(struct fcn_pool *pool,
 {
 	struct fcn_chunk *chunk, *old;
 
-	chunk = kmem_cache_zalloc(fcn_chunk_cache, GFP_ATOMIC | __GFP_NOWARN);
+	chunk = kmem_cache_zalloc(fcn_chunk_cache,
+				  GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!chunk)
 		return NULL;
 	spin_lock_bh(&pool->pools->lock);

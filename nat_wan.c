@@ -79,11 +79,11 @@ static void fcn_wan_free_rcu(struct rcu_head *head)
 
 static struct fcn_wan *fcn_wan_create(u8 family, const char *name)
 {
-	struct fcn_wan *wan = kzalloc(sizeof(*wan), GFP_KERNEL);
+	struct fcn_wan *wan = kzalloc(sizeof(*wan), GFP_KERNEL_ACCOUNT);
 
 	if (!wan)
 		return NULL;
-	wan->stats = alloc_percpu(struct fcn_wan_stats);
+	wan->stats = alloc_percpu_gfp(struct fcn_wan_stats, GFP_KERNEL_ACCOUNT);
 	if (!wan->stats) {
 		kfree(wan);
 		return NULL;
