@@ -446,7 +446,7 @@ static int __net_init fcn_net_init(struct net *net)
 	fn->stats = alloc_percpu_gfp(struct fcn_stats, GFP_KERNEL_ACCOUNT);
 	if (!fn->stats)
 		return -ENOMEM;
-	err = fcn_table_init(&fn->table);
+	err = fcn_table_init(&fn->table, net);
 	if (err)
 		goto free_stats;
 	err = fcn_conf_net_init(fn);

@@ -64,6 +64,9 @@ struct fcn_peer {
 
 static struct kmem_cache *fcn_peer_cache __read_mostly;
 
+/* Those of all namespaces that have a limit together. */
+static atomic_t fcn_peers_shared = ATOMIC_INIT(0);
+
 static const struct rhashtable_params fcn_peer_params = {
 	.head_offset		= offsetof(struct fcn_peer, node),
 	.key_offset		= offsetof(struct fcn_peer, key),
@@ -84,8 +87,16 @@ void fcn_filter_cache_exit(void)
 	kmem_cache_destroy(fcn_peer_cache);
 }
 
-int fcn_peers_init(struct fcn_peers *peers)
+/**
+ * fcn_peers_init - no peers yet
+ * @peers:	of a namespace
+ * @room:	peers that it may have together with other namespaces, 0: no limit
+ *
+ * Return: 0 or a negative error.
+ */
+int fcn_peers_init(struct fcn_peers *peers, u32 room)
 {
+	peers->room = room;
 	atomic_set(&peers->count, 0);
 	return rhashtable_init(&peers->table, &fcn_peer_params);
 }
@@ -115,11 +126,35 @@ static struct fcn_peers *fcn_peers(const struct fcn_mapping *m)
 	return &fcn_mapping_table(m)->peers;
 }
 
+static void fcn_peers_uncount(struct fcn_peers *peers)
+{
+	if (peers->room)
+		atomic_dec(&fcn_peers_shared);
+	atomic_dec(&peers->count);
+}
+
+/*
+ * Anybody can have namespaces of his own, and as many as he likes: what one may have is no
+ * limit to all of them.
+ */
+static int fcn_peers_admit(struct fcn_peers *peers, u32 max)
+{
+	u32 count = atomic_inc_return(&peers->count), total = 0;
+	int err;
+
+	if (peers->room)
+		total = atomic_inc_return(&fcn_peers_shared);
+	err = count > max ? -EDQUOT : total > peers->room ? -ENFILE : 0;
+	if (unlikely(err))
+		fcn_peers_uncount(peers);
+	return err;
+}
+
 static void fcn_peer_free_rcu(struct rcu_head *head)
 {
 	struct fcn_peer *peer = container_of(head, struct fcn_peer, rcu);
 
-	atomic_dec(&peer->peers->count);
+	fcn_peers_uncount(peer->peers);
 	kmem_cache_free(fcn_peer_cache, peer);
 }
 
@@ -150,11 +185,11 @@ static int fcn_peer_create(struct fcn_mapping *m,
 		return -ENOMEM;
 	if (extra->peer_count >= max / FCN_PEER_SHARE)
 		max /= 2;
-	if (atomic_inc_return(&peers->count) > max) {
-		err = -EDQUOT;
-		goto uncount;
-	}
-	peer = kmem_cache_zalloc(fcn_peer_cache, GFP_ATOMIC | __GFP_NOWARN);
+	err = fcn_peers_admit(peers, max);
+	if (err)
+		return err;
+	/* all of it is written below */
+	peer = kmem_cache_alloc(fcn_peer_cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!peer) {
 		err = -ENOMEM;
 		goto uncount;
@@ -173,7 +208,7 @@ static int fcn_peer_create(struct fcn_mapping *m,
 free:
 	kmem_cache_free(fcn_peer_cache, peer);
 uncount:
-	atomic_dec(&peers->count);
+	fcn_peers_uncount(peers);
 	return err;
 }
 
@@ -221,8 +256,9 @@ enum fcn_filter fcn_filter_before(const struct fcn_net *fn,
  * @deadline:	seconds; how long the packet at hand keeps the mapping
  *
  * Under rcu_read_lock().  There are at most max_mappings peers in a namespace,
- * and one endpoint can't have them all.  One that can't be noted is told; its
- * answers come in all the same, as long as conntrack has the session.
+ * half of max_total in all but the machine's first, and one endpoint can't have
+ * them all.  One that can't be noted is told; its answers come in all the same,
+ * as long as conntrack has the session.
  */
 void fcn_filter_note(struct fcn_net *fn, const struct fcn_conf *conf,
 		     struct fcn_mapping *m, const union nf_inet_addr *addr,

@@ -44,6 +44,13 @@
 #define FCN_POOL_SHARE		16
 #define FCN_POOLS_LEAST		64
 
+/*
+ * All namespaces but the machine's first have one chunk of ports for so many mappings of
+ * max_total together, and always so many.
+ */
+#define FCN_CHUNK_SHARE		8
+#define FCN_CHUNKS_LEAST	512
+
 /* How often a port may be taken between choosing and taking it. */
 #define FCN_TAKE_TRIES		8
 
@@ -175,18 +182,31 @@ void fcn_mapping_cache_exit(void)
 	kmem_cache_destroy(fcn_mapping_cache);
 }
 
-int fcn_table_init(struct fcn_table *table)
+/**
+ * fcn_table_init - no mappings yet
+ * @table:	the table
+ * @net:	its namespace; what all but the machine's first have together has limits
+ *
+ * Return: 0 or a negative error.
+ */
+int fcn_table_init(struct fcn_table *table, const struct net *net)
 {
+	u32 max = fcn_conf_max_total(), chunks = 0, peers = 0;
 	int err;
+
+	if (!net_eq(net, &init_net)) {
+		chunks = max_t(u32, max / FCN_CHUNK_SHARE, FCN_CHUNKS_LEAST);
+		peers = max_t(u32, max / 2, 1);
+	}
 
 	atomic_set(&table->count, 0);
 	err = rhashtable_init(&table->away, &fcn_away_params);
 	if (err)
 		return err;
-	err = fcn_pools_init(&table->pools);
+	err = fcn_pools_init(&table->pools, chunks);
 	if (err)
 		goto destroy_away;
-	err = fcn_peers_init(&table->peers);
+	err = fcn_peers_init(&table->peers, peers);
 	if (err)
 		goto exit_pools;
 	err = fcn_hosts_init(&table->hosts);

@@ -49,6 +49,9 @@ enum fcn_parity {
 
 static struct kmem_cache *fcn_chunk_cache __read_mostly;
 
+/* Those of all namespaces that have a limit together; a pool counts as a few. */
+static atomic_t fcn_chunks = ATOMIC_INIT(0);
+
 static const struct rhashtable_params fcn_pool_params = {
 	.head_offset		= offsetof(struct fcn_pool, node),
 	.key_offset		= offsetof(struct fcn_pool, key),
@@ -70,8 +73,16 @@ void fcn_port_cache_exit(void)
 	kmem_cache_destroy(fcn_chunk_cache);
 }
 
-int fcn_pools_init(struct fcn_pools *pools)
+/**
+ * fcn_pools_init - no pools yet
+ * @pools:	pools of the namespace
+ * @room:	chunks that it may have together with other namespaces, 0: no limit
+ *
+ * Return: 0 or a negative error.
+ */
+int fcn_pools_init(struct fcn_pools *pools, u32 room)
 {
+	pools->room = room;
 	INIT_LIST_HEAD(&pools->list);
 	spin_lock_init(&pools->lock);
 	return rhashtable_init(&pools->table, &fcn_pool_params);
@@ -175,15 +186,37 @@ static void fcn_stripes_init(struct fcn_pool *pool)
 		spin_lock_init(&stripe->lock);
 }
 
+/*
+ * One port in use keeps a whole chunk, and a pool keeps what it ever had, so that
+ * a limit of mappings is none of memory.
+ */
+static bool fcn_pools_charge(const struct fcn_pools *pools, u32 chunks)
+{
+	if (!pools->room || atomic_add_return(chunks, &fcn_chunks) <= pools->room)
+		return true;
+	atomic_sub(chunks, &fcn_chunks);
+	return false;
+}
+
+static void fcn_pools_uncharge(const struct fcn_pools *pools, u32 chunks)
+{
+	if (pools->room)
+		atomic_sub(chunks, &fcn_chunks);
+}
+
 static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 					u8 proto,
 					const union nf_inet_addr *addr)
 {
 	struct fcn_pool *pool, *old;
 
+	if (!fcn_pools_charge(pools, FCN_POOL_WEIGHT))
+		return ERR_PTR(-ENFILE);
 	pool = kzalloc(sizeof(*pool), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
-	if (!pool)
+	if (!pool) {
+		fcn_pools_uncharge(pools, FCN_POOL_WEIGHT);
 		return ERR_PTR(-ENOMEM);
+	}
 
 	pool->key = fcn_pool_key(family, proto, addr);
 	pool->pools = pools;
@@ -202,6 +235,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 		return pool;
 
 	kfree(pool);
+	fcn_pools_uncharge(pools, FCN_POOL_WEIGHT);
 	return old;
 }
 
@@ -215,7 +249,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
  *		mapping
  *
  * Return: the pool, valid until rcu_read_unlock(), or ERR_PTR() of -EDQUOT,
- * -ENOMEM, or what a busy hash returns.
+ * -ENFILE (all namespaces have too many), -ENOMEM, or what a busy hash returns.
  */
 struct fcn_pool *fcn_pool_get(struct fcn_pools *pools, u8 family, u8 proto,
 			      const union nf_inet_addr *addr, u32 max)
@@ -232,13 +266,16 @@ struct fcn_pool *fcn_pool_get(struct fcn_pools *pools, u8 family, u8 proto,
 static void fcn_pool_free_rcu(struct rcu_head *head)
 {
 	struct fcn_pool *pool = container_of(head, struct fcn_pool, rcu);
-	unsigned int i;
+	u32 i, weight = FCN_POOL_WEIGHT;
 
-	for (i = 0; i < FCN_CHUNKS; i++)
-		if (rcu_access_pointer(pool->chunk[i]))
-			kmem_cache_free(fcn_chunk_cache,
-					rcu_dereference_protected(pool->chunk[i],
-								  1));
+	for (i = 0; i < FCN_CHUNKS; i++) {
+		if (!rcu_access_pointer(pool->chunk[i]))
+			continue;
+		kmem_cache_free(fcn_chunk_cache,
+				rcu_dereference_protected(pool->chunk[i], 1));
+		weight++;
+	}
+	fcn_pools_uncharge(pool->pools, weight);
 	kfree(pool);
 }
 
@@ -305,15 +342,20 @@ static struct fcn_chunk *fcn_pool_chunk(const struct fcn_pool *pool, u32 i)
 	return rcu_dereference(pool->chunk[i]);
 }
 
+/* Returns a chunk that is in its place, or ERR_PTR(). */
 static noinline struct fcn_chunk *fcn_pool_add_chunk(struct fcn_pool *pool,
 						     u32 i)
 {
 	struct fcn_chunk *chunk, *old;
 
+	if (!fcn_pools_charge(pool->pools, 1))
+		return ERR_PTR(-ENFILE);
 	chunk = kmem_cache_zalloc(fcn_chunk_cache,
 				  GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
-	if (!chunk)
-		return NULL;
+	if (!chunk) {
+		fcn_pools_uncharge(pool->pools, 1);
+		return ERR_PTR(-ENOMEM);
+	}
 	spin_lock_bh(&pool->pools->lock);
 	old = rcu_dereference_protected(pool->chunk[i],
 					lockdep_is_held(&pool->pools->lock));
@@ -323,6 +365,7 @@ static noinline struct fcn_chunk *fcn_pool_add_chunk(struct fcn_pool *pool,
 	if (!old)
 		return chunk;
 	kmem_cache_free(fcn_chunk_cache, chunk);
+	fcn_pools_uncharge(pool->pools, 1);
 	return old;
 }
 
@@ -651,7 +694,7 @@ static bool fcn_chunk_is_full(const struct fcn_chunk *chunk, u16 port)
  * Under rcu_read_lock().
  *
  * Return: 0; -EADDRINUSE when it is taken, -EAGAIN when the pool is just being
- * removed, or -ENOMEM.
+ * removed, -ENFILE when all namespaces have too many chunks, or -ENOMEM.
  */
 int fcn_port_take(struct fcn_pool *pool, u16 port)
 {
@@ -660,8 +703,8 @@ int fcn_port_take(struct fcn_pool *pool, u16 port)
 
 	if (unlikely(!chunk)) {
 		chunk = fcn_pool_add_chunk(pool, i);
-		if (!chunk)
-			return -ENOMEM;
+		if (IS_ERR(chunk))
+			return PTR_ERR(chunk);
 	}
 	if (!atomic_inc_unless_negative(&pool->used))
 		return -EAGAIN;

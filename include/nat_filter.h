@@ -31,17 +31,20 @@ enum fcn_filter {
  * struct fcn_peers - whom the mappings of a namespace have spoken to
  * @table:	by mapping and address, under RCU
  * @count:	peers, those that wait for a grace period included
+ * @room:	how many the namespaces that have such a limit may have together; 0 is none.
+ *		Fixed
  *
  * Only what mappings with another filter than %FCN_EIF have sent is noted.
  */
 struct fcn_peers {
 	struct rhashtable	table;
 	atomic_t		count;
+	u32			room;
 };
 
 int fcn_filter_cache_init(void);
 void fcn_filter_cache_exit(void);
-int fcn_peers_init(struct fcn_peers *peers);
+int fcn_peers_init(struct fcn_peers *peers, u32 room);
 void fcn_peers_exit(struct fcn_peers *peers);
 
 enum fcn_filter fcn_filter_before(const struct fcn_net *fn,

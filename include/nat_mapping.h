@@ -197,7 +197,7 @@ struct fcn_table {
 
 int fcn_mapping_cache_init(void);
 void fcn_mapping_cache_exit(void);
-int fcn_table_init(struct fcn_table *table);
+int fcn_table_init(struct fcn_table *table, const struct net *net);
 void fcn_table_exit(struct fcn_table *table);
 
 struct fcn_mapping *fcn_mapping_find(struct fcn_table *table,

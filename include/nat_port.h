@@ -138,6 +138,9 @@ struct fcn_front {
 	u32			count;
 };
 
+/* what a pool weighs, in chunks */
+#define FCN_POOL_WEIGHT	2
+
 /**
  * struct fcn_pools - the pools of a namespace
  * @table:	by key, under RCU
@@ -148,6 +151,8 @@ struct fcn_front {
  *		innermost
  * @next_id:	id of the next pool
  * @count:	pools in @list
+ * @room:	chunks that the namespaces which have such a limit may have together; 0 is
+ *		none.  Fixed
  */
 struct fcn_pools {
 	struct rhashtable	table;
@@ -156,6 +161,7 @@ struct fcn_pools {
 	spinlock_t		lock;	/* protects all members, and chunks */
 	u32			next_id;
 	u32			count;
+	u32			room;
 };
 
 /**
@@ -186,7 +192,7 @@ struct fcn_port_wish {
 
 int fcn_port_cache_init(void);
 void fcn_port_cache_exit(void);
-int fcn_pools_init(struct fcn_pools *pools);
+int fcn_pools_init(struct fcn_pools *pools, u32 room);
 void fcn_pools_exit(struct fcn_pools *pools);
 
 struct fcn_pool *fcn_pool_find(struct fcn_pools *pools, u8 family, u8 proto,
