@@ -54,7 +54,7 @@ static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
 	    !fcn_is_forwarded(skb, state))
 		return NF_ACCEPT;
 	if (!fcn_net_wan(fn, state->pf, state->out->ifindex) &&
-	    !fcn_from_wan(fn, state->pf, skb, skb->skb_iif))
+	    !fcn_from_wan(fn, state->pf, skb, fcn_iif(state->pf, skb)))
 		return NF_ACCEPT;
 	fcn_stat_inc(fn, FCN_STAT_drop_invalid_forwarded);
 	return NF_DROP;

@@ -20,6 +20,7 @@
  */
 
 #include <linux/icmpv6.h>
+#include <linux/ipv6.h>
 #include <linux/jhash.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
@@ -153,6 +154,24 @@ bool fcn_is_forwarded(const struct sk_buff *skb,
 	       !fcn_addr_is_local(state->net, NFPROTO_IPV6, &source);
 }
 
+/**
+ * fcn_iif - by which device did a packet come in?
+ * @family:	NFPROTO_*
+ * @skb:	the packet, behind the routing decision
+ *
+ * In a VRF skb_iif has become the VRF's.
+ *
+ * Return: its ifindex; 0 for most of what the router sends itself.
+ */
+int fcn_iif(u8 family, const struct sk_buff *skb)
+{
+	if (family == NFPROTO_IPV6 && ipv6_l3mdev_skb(IP6CB(skb)->flags))
+		return IP6CB(skb)->iif;
+	if (family == NFPROTO_IPV4 && ipv4_l3mdev_skb(IPCB(skb)->flags))
+		return IPCB(skb)->iif;
+	return skb->skb_iif;
+}
+
 /*
  * Does this flow get a mapping?  It was forwarded, came from the inside, and is
  * what the knobs select.
@@ -163,7 +182,7 @@ static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 {
 	const struct nf_conntrack_tuple *tuple;
 	const u8 family = state->pf;
-	int iif = skb->skb_iif;
+	int iif = fcn_iif(family, skb);
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	return fcn_is_forwarded(skb, state) &&
@@ -448,7 +467,8 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 	fcn_filter_note(fn, conf, from, fcn_mapping_ext(to), to->ext_port,
 			deadline);
 	if (!fcn_filter_admits(to, fcn_mapping_ext(from), from->ext_port))
-		return fcn_refuse_stranger(fn, to, skb->skb_iif);
+		return fcn_refuse_stranger(fn, to,
+					   fcn_iif(fcn_mapping_family(to), skb));
 	return fcn_conclude(fn, fcn_ct_map_out(fn, ct, from, 0),
 			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
 }
@@ -458,8 +478,10 @@ static bool fcn_opened_inside(const struct fcn_net *fn,
 			      const struct sk_buff *skb,
 			      const struct fcn_mapping *to)
 {
-	return skb->skb_iif != to->ifindex &&
-	       fcn_from_inside(fn, fcn_mapping_family(to), skb, skb->skb_iif);
+	const u8 family = fcn_mapping_family(to);
+	int iif = fcn_iif(family, skb);
+
+	return iif != to->ifindex && fcn_from_inside(fn, family, skb, iif);
 }
 
 /*
@@ -693,7 +715,8 @@ static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
 static void fcn_count_passed(struct fcn_net *fn, const struct sk_buff *skb,
 			     const struct fcn_mapping *to)
 {
-	struct fcn_wan *wan = fcn_net_wan(fn, fcn_mapping_family(to), skb->skb_iif);
+	const u8 family = fcn_mapping_family(to);
+	struct fcn_wan *wan = fcn_net_wan(fn, family, fcn_iif(family, skb));
 
 	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
 	if (wan)

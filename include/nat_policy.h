@@ -41,6 +41,7 @@ bool fcn_is_exempt(const struct fcn_conf *conf, const struct sk_buff *skb);
 bool fcn_is_forwarded(const struct sk_buff *skb,
 		      const struct nf_hook_state *state);
 bool fcn_is_ipsec_bound(const struct sk_buff *skb);
+int fcn_iif(u8 family, const struct sk_buff *skb);
 
 int fcn_hooks_register(struct net *net, u8 family);
 void fcn_hooks_unregister(struct net *net, u8 family);
