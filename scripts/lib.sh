@@ -80,8 +80,9 @@ need_install() {
 		die "could not install $*"
 }
 
+# A server that is only wanted as a program for the tests is not started here.
 apt_install() {
-	DEBIAN_FRONTEND=noninteractive quietly apt-install \
+	DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 quietly apt-install \
 		apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@"
 }
 
