@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the kernel of an emulated machine, or user-mode Linux, has to say of what was run on
+# it. Sourced there, by vrouter-stage2 and native-init.
+
+watch_mark="the command starts"
+
+# What the kernel has said before does not count.
+watch_from_here() {
+	echo "$watch_mark" >/dev/kmsg
+}
+
+# Prints what the kernel watches itself with. What has given up has also to be
+# told: some do so without a word that looks like a complaint.
+watchers() {
+	local debug=/sys/kernel/debug
+
+	! grep -q ' kasan_report$' /proc/kallsyms || echo kasan
+	if [[ -e /proc/lockdep_stats ]]; then
+		if grep -q 'debug_locks: *1$' /proc/lockdep_stats; then
+			echo lockdep
+		else
+			echo 'BUG: lockdep has given up' >/dev/kmsg
+		fi
+	fi
+	if [[ -e $debug/debug_objects/stats ]]; then
+		if kernel_said 'ODEBUG: .*disabled'; then
+			echo 'BUG: debug_objects has given up' >/dev/kmsg
+		else
+			echo debug_objects
+		fi
+	fi
+	if [[ -e $debug/kmemleak ]]; then
+		if leaks $debug/kmemleak; then
+			echo kmemleak
+		else
+			echo 'BUG: kmemleak has given up' >/dev/kmsg
+		fi
+	fi
+}
+
+kernel_said() {
+	dmesg | grep -- "$1" >/dev/null
+}
+
+# It trusts no object that is younger than five seconds, or has changed since the
+# scan before. How many there are it tells the log itself.
+leaks() {
+	sleep 6
+	echo scan >"$1" && echo scan >"$1" && cat "$1" >/dev/console
+}
+
+# Read from the device, which does not forget what "dmesg -C" clears.
+complaints() {
+	local bad='WARNING:|BUG[: ]|Oops|general protection|Call Trace:|refcount_t'
+	bad+='|INFO: task .* blocked|detected stall|INFO: trying to register'
+	bad+='|suspicious RCU usage|possible .* (deadlock|dependency|locking)'
+	bad+='|inconsistent lock state|KASAN|UBSAN|kmemleak: .* new suspected'
+	bad+='|ODEBUG|unregister_netdevice: waiting'
+
+	dd if=/dev/kmsg iflag=nonblock bs=8192 2>/dev/null |
+		sed "1,/$watch_mark/d" | grep -E "$bad" | cut -d ';' -f 2-
+}
