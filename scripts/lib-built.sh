@@ -3,13 +3,14 @@
 #
 # Kernels built from the source of the distribution's own, and put into the cache like
 # a stock one: "debug", with everything on that complains, "locks", which counts who
-# waits for a lock, "native", which is user-mode Linux, "bare" and "noproc", in which much
-# is off that a kernel can do without. Sourced by lib.sh.
+# waits for a lock, "native", which is user-mode Linux, "native-debug", that with KASAN and
+# others, for millions of packets, "bare" and "noproc", in which much is off that a kernel can
+# do without. Sourced by lib.sh.
 
-BUILT_KERNELS="debug locks native bare noproc"
+BUILT_KERNELS="debug locks native native-debug bare noproc"
 BUILT_CONFIGS=$(realpath "${BASH_SOURCE[0]%/*}/kernels")
 
-# What is different in the source of all, besides kernels/VERSION.patch: of each allocation
+# What is different in the source of all, besides built_patch: of each allocation
 # that is watched so many callers are noted. With the 64 and 16 that are there, to note them
 # is a third of what starting a process costs.
 BUILT_DEPTHS="
@@ -25,7 +26,7 @@ is_built() {
 built_config() {
 	local machine=qemu
 
-	[[ $1 != native ]] || machine=
+	[[ $1 != native* ]] || machine=
 	printf 'CONFIG_LOCALVERSION="-%s"\n' "$1"
 	(
 		cd "$BUILT_CONFIGS" || return
@@ -37,13 +38,18 @@ built_config() {
 
 # built_key VERSION: another configuration is another kernel.
 built_key() {
-	local patch=$BUILT_CONFIGS/$1.patch
-
 	{
 		built_config "$1"
 		printf '%s\n' "$BUILT_DEPTHS"
-		[[ ! -e $patch ]] || cat "$patch"
+		built_patch "$1"
 	} | sha256sum | cut -c 1-12
+}
+
+# built_patch VERSION: what else is different in its source
+built_patch() {
+	if [[ $1 == native* ]]; then
+		cat "$BUILT_CONFIGS/native.patch"
+	fi
 }
 
 # built_make VERSION
@@ -51,7 +57,7 @@ built_make() {
 	local new image=arch/x86/boot/bzImage
 	local -x ARCH=x86
 
-	if [[ $1 == native ]]; then
+	if [[ $1 == native* ]]; then
 		image=linux ARCH=um
 	fi
 	need make gcc libc6-dev flex bison bc libelf-dev perl xz-utils lz4 kmod patch
@@ -69,14 +75,14 @@ built_make() {
 # built_edit TREE VERSION: a definition that is not there, or not like that, ends the
 # build.
 built_edit() {
-	local file name value patch=$BUILT_CONFIGS/$2.patch
+	local file name value
 
 	while read -r file name value; do
 		[[ $file ]] || continue
 		sed -i "s/^\(#define $name\)[[:space:]].*/\1 $value/" "$1/$file" &&
 			grep -qx "#define $name $value" "$1/$file" || return 1
 	done <<<"$BUILT_DEPTHS"
-	[[ ! -e $patch ]] || quietly "$2-patch" patch -d "$1" -p1 -i "$patch"
+	built_patch "$2" | quietly "$2-patch" patch -d "$1" -p1
 }
 
 # What watches need not be watched by KASAN, nor what gives processes their pages:
