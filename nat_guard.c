@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guard: what conntrack calls INVALID stops at a wan interface.
+ * The guard: what conntrack calls INVALID stops at a wan interface, and so do
+ * messages that are for neighbours only.
  *
  * Such a packet has no entry, so nat does not see it.  From inside it would
  * leave with its private source address; from outside it would get to the
@@ -9,11 +10,13 @@
  * have nothing to do with one that has an entry.
  */
 
+#include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include <net/ndisc.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/tcp.h>
 #include <net/xfrm.h>
@@ -25,10 +28,10 @@
 #include "nat_policy.h"
 #include "nat_wan.h"
 
-/* No entry: nearly all have one.  And not because the owner wants none (NOTRACK). */
-static __always_inline bool fcn_is_invalid(const struct sk_buff *skb)
+/* Nearly all have one. */
+static __always_inline bool fcn_has_entry(const struct sk_buff *skb)
 {
-	return unlikely(!skb_nfct(skb)) && skb->_nfct != IP_CT_UNTRACKED;
+	return likely(skb_nfct(skb));
 }
 
 /* It came out of no tunnel of IPsec's: in the clear, by a wan interface. */
@@ -38,13 +41,49 @@ static bool fcn_from_wan(const struct fcn_net *fn, u8 family,
 	return fcn_net_wan(fn, family, iif) && !skb_sec_path(skb);
 }
 
+#if IS_ENABLED(CONFIG_IPV6)
+/*
+ * Is this a message for neighbours?  Conntrack leaves those alone, so they would
+ * pass a router with their inside source.  They are not to: whoever got one would
+ * have to drop it (RFC 4861, 6.1 and 7.1; RFC 3810, 6.2).
+ */
+static bool fcn_is_for_neighbours(const struct sk_buff *skb)
+{
+	u8 proto = ipv6_hdr(skb)->nexthdr, buf;
+	__be16 frag_off;
+	const u8 *type;
+	int offset;
+
+	offset = ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), &proto,
+				  &frag_off);
+	if (offset < 0 || proto != IPPROTO_ICMPV6)
+		return false;
+	type = skb_header_pointer(skb, offset, sizeof(buf), &buf);
+	return type && ((*type >= ICMPV6_MGM_QUERY &&
+			 *type <= NDISC_NEIGHBOUR_ADVERTISEMENT) ||
+			*type == ICMPV6_MLD2_REPORT);
+}
+#else
+static bool fcn_is_for_neighbours(const struct sk_buff *skb)
+{
+	return false;
+}
+#endif
+
+/* The owner wants no entry for it (NOTRACK). */
+static bool fcn_is_left_untracked(const struct sk_buff *skb, u8 family)
+{
+	return skb->_nfct == IP_CT_UNTRACKED &&
+	       !(family == NFPROTO_IPV6 && fcn_is_for_neighbours(skb));
+}
+
 static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
 					const struct nf_hook_state *state)
 {
 	const struct fcn_conf *conf;
 	struct fcn_net *fn;
 
-	if (!fcn_is_invalid(skb))
+	if (fcn_has_entry(skb) || fcn_is_left_untracked(skb, state->pf))
 		return NF_ACCEPT;
 
 	fn = fcn_net(state->net);
@@ -111,7 +150,8 @@ static unsigned int fcn_guard_input(void *priv, struct sk_buff *skb,
 	const struct fcn_conf *conf;
 	struct fcn_net *fn;
 
-	if (!fcn_is_invalid(skb))
+	/* not because the owner wants none (NOTRACK) */
+	if (fcn_has_entry(skb) || skb->_nfct == IP_CT_UNTRACKED)
 		return NF_ACCEPT;
 
 	fn = fcn_net(state->net);

@@ -53,13 +53,29 @@ inside_out() {
 		expect_unlogged "$flags of X1: does not leave with its inside address" wan "^tcp $H1:5000 > .* seq=7777 "
 		expect_dropped "$flags of X1: counted" forwarded "$before"
 	done
+	if [[ $FULLCONE_FAMILY == 6 ]]; then
+		for_neighbours
+		return
+	fi
 	# about a flow that nobody knows; of IPv6 it would be the same code
-	[[ $FULLCONE_FAMILY == 4 ]] || return 0
 	before=$(dropped forwarded)
 	seg "$X1" 1 "$H1" "$A" "$(exceeded "$A" "$H1")"
 	flows_again "an ICMP error about nothing"
 	expect_unlogged "an ICMP error about nothing does not leave" wan "^icmp $H1 > "
 	expect_dropped "an ICMP error about nothing: counted" forwarded "$before"
+}
+
+# Conntrack takes no notice of them. Types 133 to 136 and 143: solicitations, advertisements, a multicast report
+for_neighbours() {
+	local type before
+
+	for type in 133 134 135 136 143; do
+		before=$(dropped forwarded)
+		seg "$X1" error "$H1" "$A" $type/0 udp "$A:3000" "$H1:5000" full
+		flows_again "a message for neighbours, $type"
+		expect_unlogged "a message for neighbours, $type: does not leave" wan "^icmp $H1 > $A $type/"
+		expect_dropped "a message for neighbours, $type: counted" forwarded "$before"
+	done
 }
 
 # exceeded SRC DST: 11/0 about a datagram of SRC's to DST, in hex
@@ -135,6 +151,9 @@ switched_off() {
 	if [[ $FULLCONE_FAMILY == 4 ]]; then
 		seg "$X1" 1 "$H1" "$A" "$(exceeded "$A" "$H1")"
 		expect_logged "guard=0: so does the ICMP error" wan "^icmp $H1 > $A 11/0 "
+	else
+		seg "$X1" error "$H1" "$A" 136/0 udp "$A:3000" "$H1:5000" full
+		expect_logged "guard=0: so does a message for neighbours" wan "^icmp $H1 > $A 136/0 "
 	fi
 	seg "$STRANGER" tcp "$Z:7002" "$W:6501" FA 1 1
 	expect_logged "guard=0: the router answers with a reset" wan "^tcp $W:6501 > $Z:7002 R"
