@@ -231,7 +231,7 @@ begin() {
 build_helpers() {
 	local source
 	for source in "$HERE"/*.c; do
-		[[ ${source%.c} -nt $source && ${source%.c} -nt $HERE/helper.h ]] && continue
+		[[ ${source%.c} -nt $source && ${source%.c} -nt $HERE/helper.h && ${source%.c} -nt $HERE/places.h ]] && continue
 		make -s -C "$HERE" all >&2 || bail_out "the helpers can't be built"
 		return
 	done
