@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# When hosts have filled the table of mappings, nobody who is in it loses anything: neither a packet nor his endpoint, to old peers,
+# new ones, or strangers. Only new endpoints are refused, and have their room when the others have been idle for too long. A port
+# range that is used up is the same.
+#
+# clock: skip
+
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/pktgen-lib.sh
+. "$HERE/pktgen-lib.sh"
+# shellcheck source=selftests/abuse-lib.sh
+. "$HERE/abuse-lib.sh"
+
+abused_network 200000
+reflectors
+swallow out "udp dport 3000"
+
+may_again() {
+	[[ $(PROBE_TIMEOUT=1 probe "$X2" udp 6000 "$A:3001") == "$W:"* ]]
+}
+
+# filled WHAT COUNTER: X1 tries 6,000 endpoints, and goes on trying until the bystander has asked for new ones in vain
+filled() {
+	local what=$1 counter=$2 n
+
+	stand_by
+	before
+	for ((n = 0; n < 20; n++)); do
+		pktgen_ports "$H1" $((10000 + n * 300)) 300 >/dev/null
+		pause 0.5
+	done
+	note_memory "$what"
+	expect "$what: new ones are refused" test "$(stat_of "$counter")" -gt 0
+	expect_is "$what: the status file says so" "$counter" "$(field refusing "$(on "$R" cat /proc/net/fullcone_nat/status)")"
+	noticed "$what"
+	expect_lost_nothing "$what" old peer guest
+	recovered "$what: there is room again" 900 mappings_at_most 1990
+	expect "$what: another host has a new endpoint again" wait_for 10 may_again
+	flush_state
+	expect "$what: a flush leaves nothing" wait_for 60 mappings_are 0
+}
+
+must_knob max_mappings 2000
+filled "max_mappings=2000" drop_max_mappings
+must_knob max_mappings 60000
+must_knob ports 20000-21999
+filled "2,000 ports" drop_no_port
+
+finish
