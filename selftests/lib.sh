@@ -231,9 +231,18 @@ begin() {
 build_helpers() {
 	local source
 	for source in "$HERE"/*.c; do
-		[[ ${source%.c} -nt $source && ${source%.c} -nt $HERE/helper.h && ${source%.c} -nt $HERE/places.h ]] && continue
+		! is_newer "${source%.c}" "$source" "$HERE"/*.h || continue
 		make -s -C "$HERE" all >&2 || bail_out "the helpers can't be built"
 		return
+	done
+}
+
+# is_newer FILE OTHER...: than all of them
+is_newer() {
+	local other
+
+	for other in "${@:2}"; do
+		[[ $1 -nt $other ]] || return
 	done
 }
 

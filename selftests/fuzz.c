@@ -1,0 +1,733 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fuzz - hostile packets at a router, and what comes out of it.
+ *
+ *	fuzz [-v] [-a] [-o] SEED COUNT LAN WAN
+ *
+ * LAN and WAN are the names of two tun devices, which it makes and waits for to be up: all
+ * that is inside the router and all that is outside. COUNT packets go in on either side, of
+ * both families: conversations of every kind between a few hosts, answers to what came out,
+ * strangers, scans, errors about what was seen; half of them spoilt in some way, or cut into
+ * fragments that overlap, repeat or miss. After each it looks at what has come out by then:
+ *
+ *	- nothing leaves on WAN with another source than the router's own
+ *	- no error that leaves quotes an inside address
+ *	- no external endpoint is of two inside endpoints, and (without -a) no inside endpoint
+ *	  has two external ones
+ *	- what comes in from outside goes to an endpoint that has spoken, by its own external
+ *	  one; with -o no firewall keeps out what is sent to an inside address as such
+ *	- what comes back to the inside by the router's address comes from that, too
+ *
+ * The first that is not so ends it with status 1: it prints the seed, the packet's number,
+ * and both packets in hex. The same seed gives the same packets as long as the router gives
+ * the same ports; -v prints each. At the end "sent N", what came out, and how much of that
+ * was of each kind. Status 2 is bad use.
+ * Who is where says packets.h.
+ */
+#define _GNU_SOURCE
+#include "packets.h"
+
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+
+#define RING		1024
+#define KEPT		192	/* bytes of a packet that the ring keeps */
+#define PORTS		48
+#define FRESH_MS	5000	/* no mapping ends so soon */
+#define ENDPOINTS	0x100000
+
+/* An inside endpoint, or a host, that has sent something */
+struct opened {
+	int		proto;
+	union endpoint	inside;
+	__s64		last;	/* when that was seen to leave, 0 if never, */
+	__u16		ext;	/* and by which port */
+};
+
+static struct opened opened[ENDPOINTS];
+static struct opened *owners[2][256][65536];	/* by family, protocol, external port */
+
+static struct {
+	size_t	len;
+	__u8	data[KEPT];
+} ring[2][RING];
+static unsigned int ringed[2];
+
+static unsigned long sent, seed, out[2], errors_out, mapped, inbound, hairpins, fragments;
+static int tun[2];
+static bool verbose, apdm, open_router;
+static struct packet cause, result;
+static const char *const side_names[] = { "lan", "wan" };
+static enum side cause_side;
+
+/* -- conversations --------------------------------------------------------------------- */
+
+static __u8 some_proto(int version)
+{
+	static const __u8 rare[] = {
+		IPPROTO_SCTP, IPPROTO_DCCP, IPPROTO_UDPLITE, IPPROTO_GRE, IPPROTO_ESP, IPPROTO_AH,
+		IPPROTO_IPIP, IPPROTO_IPV6, IPPROTO_IGMP, IPPROTO_NONE, IPPROTO_RAW, 253,
+	};
+
+	switch (below(16)) {
+	case 0 ... 6:
+		return IPPROTO_UDP;
+	case 7 ... 12:
+		return IPPROTO_TCP;
+	case 13 ... 14:
+		return version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	default:
+		return rare[below(sizeof(rare))];
+	}
+}
+
+/* Ports that are in use, so that conversations and conflicts come about */
+static __u16 some_port(void)
+{
+	return percent(3) ? below(65536) : 5000 + below(PORTS);
+}
+
+static int some_version(void)
+{
+	return percent(50) ? 4 : 6;
+}
+
+static enum side from_inside(struct packet *p)
+{
+	int version = some_version();
+	union endpoint src = inside_host(version, below(HOSTS));
+	union endpoint dst = outside_host(version, below(HOSTS));
+	__u8 proto = some_proto(version);
+
+	put_ip(p, &src, &dst, proto);
+	put_l4(p, version, proto, some_port(), 3000 + below(8), LAN);
+	return LAN;
+}
+
+/* Somebody outside, at a port that is mapped more likely than not */
+static enum side from_stranger(struct packet *p)
+{
+	int version = some_version();
+	union endpoint src = outside_host(version, below(HOSTS)), dst = router(version, WAN);
+	__u8 proto = some_proto(version);
+
+	put_ip(p, &src, &dst, proto);
+	put_l4(p, version, proto, 3000 + below(8), some_port(), WAN);
+	return WAN;
+}
+
+static enum side hairpin(struct packet *p)
+{
+	int version = some_version();
+	union endpoint src = inside_host(version, below(HOSTS)), dst = router(version, WAN);
+	__u8 proto = some_proto(version);
+
+	put_ip(p, &src, &dst, proto);
+	put_l4(p, version, proto, some_port(), some_port(), LAN);
+	return LAN;
+}
+
+/* A packet that has come out on @side, or none */
+static bool seen(enum side side, struct packet *p, struct parsed *pr)
+{
+	unsigned int n = ringed[side] < RING ? ringed[side] : RING;
+
+	if (!n)
+		return false;
+	n = below(n);
+	p->len = ring[side][n].len;
+	memcpy(p->data, ring[side][n].data, p->len);
+	return parse(p->data, p->len, pr);
+}
+
+/* The answer to something that came out */
+static enum side answer(struct packet *p)
+{
+	static struct packet question;
+	enum side side = percent(70) ? WAN : LAN;
+	const struct tcphdr *tcp;
+	struct parsed pr;
+
+	if (!seen(side, &question, &pr) || pr.fragment || !pr.ported)
+		return from_inside(p);
+	put_ip(p, &pr.dst, &pr.src, pr.proto);
+	switch (pr.proto) {
+	case IPPROTO_TCP:
+		put_tcp(p, ntohs(pr.dst.in.sin_port), ntohs(pr.src.in.sin_port), side);
+		tcp = (void *)(question.data + pr.l4);
+		if (tcp->syn && percent(80)) {
+			struct tcphdr *own = (void *)(p->data + p->len - sizeof(*tcp));
+
+			p->len = pr.version == 4 ? 20 : 40;
+			p->len += sizeof(*own);
+			own = (void *)(p->data + p->len - sizeof(*own));
+			own->syn = 1;
+			own->ack = 1;
+			own->fin = 0;
+			own->rst = 0;
+			own->seq = htonl((side == WAN ? SEQ_IN : SEQ_OUT) - 1);
+			own->ack_seq = htonl(ntohl(tcp->seq) + 1);
+		}
+		break;
+	case IPPROTO_UDP:
+		put_udp(p, ntohs(pr.dst.in.sin_port), ntohs(pr.src.in.sin_port));
+		break;
+	default:
+		put_echo(p, pr.version, ntohs(pr.src.in.sin_port), true);
+	}
+	return side;
+}
+
+/* An error about something that came out, by whom it was for or by somebody between */
+static enum side error_about(struct packet *p)
+{
+	static const __u8 four[] = {
+		ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB, ICMP_REDIRECT,
+		ICMP_SOURCE_QUENCH,
+	};
+	static struct packet subject;
+	enum side side = percent(70) ? WAN : LAN;
+	struct icmphdr icmp = { .code = below(6) };
+	union endpoint by;
+	struct parsed pr;
+	size_t len;
+
+	if (!seen(side, &subject, &pr))
+		return from_inside(p);
+	by = percent(50) ? pr.dst : side == WAN ? outside_host(pr.version, below(HOSTS)) :
+						  inside_host(pr.version, below(HOSTS));
+	icmp.type = pr.version == 4 ? four[below(5)] : 1 + below(4);
+	if (percent(20))
+		icmp.un.frag.mtu = htons(below(1600));
+	put_ip(p, &by, &pr.src, pr.version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	append(p, &icmp, sizeof(icmp));
+	len = percent(50) ? subject.len : below(subject.len + 1);
+	append(p, subject.data, len);
+	if (percent(10))
+		append_chance(p, below(200));
+	return side;
+}
+
+/* One that any of them might be */
+static enum side make(struct packet *p)
+{
+	enum side side;
+
+	switch (below(20)) {
+	case 0 ... 6:
+		side = from_inside(p);
+		break;
+	case 7 ... 12:
+		side = answer(p);
+		break;
+	case 13 ... 15:
+		side = from_stranger(p);
+		break;
+	case 16:
+		side = hairpin(p);
+		break;
+	default:
+		side = error_about(p);
+	}
+	make_right(p);
+	return side;
+}
+
+/* -- what comes out -------------------------------------------------------------------- */
+
+static void hex(const char *what, const __u8 *data, size_t len)
+{
+	size_t i;
+
+	printf("# %s, %zu bytes: ", what, len);
+	for (i = 0; i < len && i < 512; i++)
+		printf("%02x", data[i]);
+	puts("");
+}
+
+static void wrong(const char *what, enum side side)
+{
+	printf("not ok: %s\n# seed %lu packet %lu\n", what, seed, sent);
+	hex(cause_side == LAN ? "from inside" : "from outside", cause.data, cause.len);
+	hex(side == LAN ? "came out inside" : "came out outside", result.data, result.len);
+	exit(1);
+}
+
+static int family_index(const union endpoint *e)
+{
+	return e->sa.sa_family == AF_INET6;
+}
+
+/* The place of an inside endpoint, whether it has been there or not */
+static struct opened *find(int proto, const union endpoint *e)
+{
+	const __u8 *addr = e->sa.sa_family == AF_INET ? (const __u8 *)&e->in.sin_addr :
+							e->in6.sin6_addr.s6_addr;
+	size_t len = e->sa.sa_family == AF_INET ? 4 : 16, i;
+	__u32 hash = (proto << 16 | e->in.sin_port) * 2654435761U;
+
+	for (i = 0; i < len; i++)
+		hash = (hash ^ addr[i]) * 16777619U;
+	for (;; hash++) {
+		struct opened *o = &opened[hash % ENDPOINTS];
+
+		if (!o->inside.sa.sa_family)
+			return o;
+		if (o->proto == proto && o->inside.in.sin_port == e->in.sin_port &&
+		    same_address(&o->inside, e))
+			return o;
+	}
+}
+
+static bool has_opened(int proto, const union endpoint *e)
+{
+	return find(proto, e)->inside.sa.sa_family;
+}
+
+static struct opened *open_it(int proto, const union endpoint *e)
+{
+	struct opened *o = find(proto, e);
+
+	o->proto = proto;
+	o->inside = *e;
+	return o;
+}
+
+static bool is_fresh(const struct opened *o)
+{
+	return o->last && now_ms() + 1 - o->last < FRESH_MS;
+}
+
+/*
+ * @inside has left by @port of the router: also by other ports before, if that is long ago,
+ * and nobody else by this.
+ */
+static void leaves(__u8 proto, const union endpoint *inside, __u16 port, enum side side)
+{
+	struct opened **owner = &owners[family_index(inside)][proto][ntohs(port)];
+	struct opened *o = open_it(proto, inside);
+
+	if (*owner && *owner != o && is_fresh(*owner) && (*owner)->ext == port) {
+		printf("# that of %s\n", endpoint_text(&(*owner)->inside));
+		wrong("an external endpoint is of two inside endpoints", side);
+	}
+	if (!apdm && is_fresh(o) && o->ext != port) {
+		printf("# and port %u\n", ntohs(o->ext));
+		wrong("an inside endpoint has two external ones", side);
+	}
+	o->ext = port;
+	o->last = now_ms() + 1;
+	*owner = o;
+	mapped++;
+}
+
+/* Of what has no ports we know only the host, and of a fragment not even the protocol. */
+#define HOST		256	/* added to a protocol */
+#define ANY_PROTO	512
+
+static bool host_has_opened(int proto, const union endpoint *e)
+{
+	union endpoint host = with_port(*e, 0);
+
+	return has_opened(proto == ANY_PROTO ? proto : HOST + proto, &host);
+}
+
+static void host_speaks(__u8 proto, const union endpoint *inside)
+{
+	union endpoint host = with_port(*inside, 0);
+
+	open_it(HOST + proto, &host);
+	open_it(ANY_PROTO, &host);
+}
+
+/* What an error quotes went to the router, as far as its receiver knows. */
+static void look_at_quote(const struct parsed *pr, enum side side)
+{
+	struct parsed quote;
+
+	errors_out++;
+	if (parse(result.data + pr->quoted, result.len - pr->quoted, &quote) &&
+	    quote.version == pr->version && is_inside(&quote.dst))
+		wrong("an error that leaves quotes an inside address", side);
+}
+
+static bool is_link_local(const struct parsed *pr)
+{
+	return pr->version == 6 && IN6_IS_ADDR_LINKLOCAL(&pr->src.in6.sin6_addr);
+}
+
+/* The router itself speaks. */
+static bool is_by_router(const struct parsed *pr)
+{
+	return is_router(&pr->src, LAN) || is_router(&pr->src, WAN) || is_link_local(pr);
+}
+
+/*
+ * Who is inside and sends with an address that belongs outside can do what he likes to whose
+ * address it is. Only filters of source addresses help against that.
+ */
+static bool is_forged(const struct parsed *in)
+{
+	return cause_side == LAN && !is_inside(&in->src);
+}
+
+/* This is on its way to whose address it is. */
+static bool goes_to_forged(const struct parsed *pr)
+{
+	return cause_side == WAN && host_has_opened(ANY_PROTO, &pr->dst);
+}
+
+static void outside(const struct parsed *in, bool readable, const struct parsed *pr)
+{
+	/* without a firewall who is sent to directly answers likewise */
+	if (goes_to_forged(pr) || (open_router && is_inside(&pr->src)))
+		return;
+	if (!is_router(&pr->src, WAN) && !is_link_local(pr))
+		wrong("what leaves has not the router's address", WAN);
+	if (pr->error)
+		look_at_quote(pr, WAN);
+	/* what seems to be the router's own is masqueraded */
+	if (cause_side != LAN || !readable || is_router(&in->src, LAN))
+		return;
+	if (pr->ported && !pr->fragment && in->ported && !in->fragment && in->proto == pr->proto)
+		leaves(pr->proto, &in->src, pr->src.in.sin_port, WAN);
+}
+
+static void from_outside(const struct parsed *in, const struct parsed *pr)
+{
+	struct opened *owner, *o;
+
+	/* to one who has forged an inside address, say */
+	if (is_by_router(pr) || (open_router && same_address(&in->dst, &pr->dst)))
+		return;
+	if (pr->error || pr->fragment || in->fragment || !pr->ported || !in->ported) {
+		/* what it is about may have left in fragments */
+		bool vague = pr->error || pr->fragment || in->fragment;
+
+		if (!host_has_opened(vague ? ANY_PROTO : pr->proto, &pr->dst))
+			wrong("a host that has not spoken hears from outside", LAN);
+		return;
+	}
+	inbound++;
+	owner = owners[family_index(&in->dst)][in->proto][ntohs(in->dst.in.sin_port)];
+	o = find(pr->proto, &pr->dst);
+	if (!has_opened(pr->proto, &pr->dst))
+		wrong("an endpoint that has not spoken hears from outside", LAN);
+	/* what has left in fragments has left by we know not which port */
+	if (owner != o && ((o->last && !apdm) || (owner && is_fresh(owner))))
+		wrong("a packet is for another than whose endpoint it was sent to", LAN);
+}
+
+static void from_router_inside(const struct parsed *in, const struct parsed *pr)
+{
+	if (!is_router(&in->dst, WAN) || (is_by_router(pr) && !is_router(&pr->src, WAN)) ||
+	    pr->fragment || in->fragment)
+		return;
+	/* an error may be about a flow of somebody outside who has forged an inside address */
+	if (pr->error)
+		return;
+	if (!is_router(&pr->src, WAN))
+		wrong("a hairpin's source is not an external one", LAN);
+	if (!pr->ported || !in->ported || in->proto != pr->proto ||
+	    same_address(&pr->dst, &in->src))
+		return;
+	hairpins++;
+	if (!has_opened(pr->proto, &pr->dst))
+		wrong("an endpoint that has not spoken is reached by a hairpin", LAN);
+	if (!is_router(&in->src, LAN))
+		leaves(pr->proto, &in->src, pr->src.in.sin_port, LAN);
+}
+
+static void came_out(enum side side)
+{
+	unsigned int slot = ringed[side] % RING;
+	struct parsed in, pr;
+	bool readable = parse(cause.data, cause.len, &in);
+
+	if (!parse(result.data, result.len, &pr))
+		wrong("what comes out is no IP packet", side);
+	if (is_own_business(&pr) || (readable && is_forged(&in)))
+		return;
+	out[side]++;
+	if (verbose)
+		hex(side == LAN ? "  out inside" : "  out outside", result.data, result.len);
+	ring[side][slot].len = result.len < KEPT ? result.len : KEPT;
+	memcpy(ring[side][slot].data, result.data, ring[side][slot].len);
+	ringed[side]++;
+	fragments += pr.fragment;
+	if (side == WAN)
+		outside(&in, readable, &pr);
+	else if (cause_side == WAN && readable)
+		from_outside(&in, &pr);
+	else if (readable)
+		from_router_inside(&in, &pr);
+}
+
+/* All that has come out by now */
+static void look(void)
+{
+	struct pollfd fds[] = {
+		{ .fd = tun[LAN], .events = POLLIN },
+		{ .fd = tun[WAN], .events = POLLIN },
+	};
+	struct virtio_net_hdr header;
+	struct iovec parts[] = { { &header, sizeof(header) }, { result.data, MAX_PACKET } };
+	ssize_t got;
+	int side;
+
+	while (poll(fds, 2, 0) > 0) {
+		for (side = LAN; side <= WAN; side++) {
+			if (!fds[side].revents)
+				continue;
+			got = readv(tun[side], parts, 2);
+			if (got < (ssize_t)sizeof(header))
+				err(EXIT_USAGE, "%s", side_names[side]);
+			result.len = got - sizeof(header);
+			came_out(side);
+		}
+	}
+}
+
+/*
+ * Whoever sends something hears of it, also if it leaves later, with other fragments; and
+ * who is outside, if it leaves there again.
+ */
+static void speaks(void)
+{
+	struct parsed pr;
+
+	if (!parse(cause.data, cause.len, &pr) || (cause_side == WAN && is_inside(&pr.src)))
+		return;
+	host_speaks(pr.proto, &pr.src);
+	if (pr.ported)
+		open_it(pr.proto, &pr.src);
+}
+
+/* -- sending --------------------------------------------------------------------------- */
+
+static void send_with(const struct packet *p, enum side from,
+		      const struct virtio_net_hdr *header)
+{
+	struct iovec parts[] = { { (void *)header, sizeof(*header) }, { (void *)p->data, p->len } };
+
+	sent++;
+	if (p != &cause) {
+		memcpy(cause.data, p->data, p->len);
+		cause.len = p->len;
+	}
+	cause_side = from;
+	if (verbose) {
+		printf("# packet %lu\n", sent);
+		hex(from == LAN ? "from inside" : "from outside", cause.data, cause.len);
+	}
+	speaks();
+	/* what a device does not take at all has not come as far as the router */
+	if (writev(tun[from], parts, 2) < 0 && errno != EINVAL && errno != EIO)
+		err(EXIT_USAGE, "%s", side_names[from]);
+	look();
+}
+
+static void send_plain(const struct packet *p, enum side side)
+{
+	static const struct virtio_net_hdr plain;
+
+	send_with(p, side, &plain);
+}
+
+/* One piece of @p: @len bytes from @at, counted from where its payload begins */
+static void send_piece(const struct packet *p, enum side from, size_t header, size_t at,
+		       size_t len, bool last, __u32 id)
+{
+	static struct packet piece;
+
+	memcpy(piece.data, p->data, header);
+	piece.len = header;
+	if (p->data[0] >> 4 == 4) {
+		struct iphdr *ip = (void *)piece.data;
+
+		ip->frag_off = htons(at / 8 | (last ? 0 : 0x2000));
+	} else {
+		struct ip6_hdr *ip6 = (void *)piece.data;
+		struct ip6_frag frag = {
+			.ip6f_nxt = ip6->ip6_nxt, .ip6f_offlg = htons(at | !last), .ip6f_ident = id,
+		};
+
+		ip6->ip6_nxt = IPPROTO_FRAGMENT;
+		append(&piece, &frag, sizeof(frag));
+	}
+	append(&piece, p->data + header + at, len);
+	make_right(&piece);
+	send_plain(&piece, from);
+}
+
+/*
+ * In pieces: in order or not; now and then one is sent twice, is missing, or has a part of
+ * the next.
+ */
+static void send_pieces(const struct packet *p, enum side side)
+{
+	size_t header = p->data[0] >> 4 == 4 ? 20 : 40, all, at, pieces[16], n = 0, i;
+	size_t step = 8 * (1 + below(40));
+	__u32 id = chance();
+
+	if (p->len <= header + 8 || (header == 20 && p->data[0] != 0x45)) {
+		send_plain(p, side);
+		return;
+	}
+	all = p->len - header;
+	for (at = 0; at < all && n < 16; at += step)
+		pieces[n++] = at;
+	if (percent(50)) {
+		for (i = n - 1; i; i--) {
+			size_t j = below(i + 1), tmp = pieces[i];
+
+			pieces[i] = pieces[j];
+			pieces[j] = tmp;
+		}
+	}
+	for (i = 0; i < n; i++) {
+		size_t len = pieces[i] + step < all ? step : all - pieces[i];
+		bool last = pieces[i] + len == all;
+
+		if (percent(5))
+			continue;
+		if (percent(5) && !last)
+			len = pieces[i] + len + 8 < all ? len + 8 : all - pieces[i];
+		send_piece(p, side, header, pieces[i], len, last, id);
+		if (percent(5))
+			send_piece(p, side, header, pieces[i], len, last, id);
+	}
+}
+
+/* As a network card hands over what it has put together, checksums left to others */
+static void send_big(struct packet *p, enum side side)
+{
+	struct virtio_net_hdr header = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
+	union {
+		struct tcphdr *tcp;
+		struct udphdr *udp;
+	} l4;
+	/* checksums of this have the pseudo header's share alone */
+	static const __u8 nothing[MAX_PACKET];
+	struct parsed pr;
+
+	if (!parse(p->data, p->len, &pr) || !pr.ported || pr.fragment ||
+	    (pr.proto != IPPROTO_TCP && pr.proto != IPPROTO_UDP)) {
+		send_plain(p, side);
+		return;
+	}
+	append_chance(p, below(percent(20) ? MAX_PACKET : 6000));
+	make_right(p);
+	l4.tcp = (void *)(p->data + pr.l4);
+	header.csum_start = pr.l4;
+	if (pr.proto == IPPROTO_TCP) {
+		header.csum_offset = offsetof(struct tcphdr, check);
+		header.gso_type = pr.version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 :
+						    VIRTIO_NET_HDR_GSO_TCPV6;
+		header.hdr_len = pr.l4 + sizeof(*l4.tcp);
+		header.gso_size = 200 + below(1300);
+		l4.tcp->syn = 0;
+		l4.tcp->rst = 0;
+		l4.tcp->fin = 0;
+		l4.tcp->ack = 1;
+		l4.tcp->check = ~l4_checksum(&pr.src, &pr.dst, pr.proto, nothing, p->len - pr.l4);
+	} else {
+		header.csum_offset = offsetof(struct udphdr, check);
+		l4.udp->check = ~l4_checksum(&pr.src, &pr.dst, pr.proto, nothing, p->len - pr.l4);
+	}
+	send_with(p, side, &header);
+}
+
+static void one(void)
+{
+	static struct packet p;
+	enum side side = make(&p);
+	int n;
+
+	if (percent(3)) {
+		send_big(&p, side);
+		return;
+	}
+	if (percent(50)) {
+		for (n = 1 + below(3); n; n--)
+			spoil(&p);
+		if (percent(70))
+			make_right(&p);
+	}
+	if (percent(5)) {
+		append_chance(&p, below(2000));
+		make_right(&p);
+		send_pieces(&p, side);
+		return;
+	}
+	send_plain(&p, side);
+}
+
+/* -- beginning and end ----------------------------------------------------------------- */
+
+static int make_tun(const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
+
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr))
+		err(EXIT_USAGE, "%s", name);
+	return fd;
+}
+
+/* Whoever made it has to give it addresses and say that it is up. */
+static void wait_until_up(const char *name)
+{
+	struct ifreq ifr = {};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	while (!ioctl(fd, SIOCGIFFLAGS, &ifr) && !(ifr.ifr_flags & IFF_UP))
+		usleep(10000);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long count;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "vao")) != -1) {
+		if (opt == 'v')
+			verbose = true;
+		else if (opt == 'a')
+			apdm = true;
+		else if (opt == 'o')
+			open_router = true;
+		else
+			return EXIT_USAGE;
+	}
+	argv += optind;
+	if (argc - optind != 4)
+		errx(EXIT_USAGE, "usage: fuzz [-v] [-a] [-o] SEED COUNT LAN WAN");
+	seed = strtoul(argv[0], NULL, 0);
+	count = strtoul(argv[1], NULL, 0);
+	if (count > ENDPOINTS / 4)
+		errx(EXIT_USAGE, "no more than %u at once", ENDPOINTS / 4);
+	/* never nought, which it would remain */
+	state = seed * 0x9e3779b97f4a7c15ULL + 1;
+	tun[LAN] = make_tun(argv[2]);
+	tun[WAN] = make_tun(argv[3]);
+	puts("ready");
+	fflush(stdout);
+	wait_until_up(argv[2]);
+	wait_until_up(argv[3]);
+	while (sent < count)
+		one();
+	printf("sent %lu\nout %lu\nin %lu\nerrors %lu\n", sent, out[WAN], out[LAN], errors_out);
+	printf("mapped %lu\ninbound %lu\nhairpins %lu\nfragments %lu\n",
+	       mapped, inbound, hairpins, fragments);
+	return 0;
+}
