@@ -11,6 +11,7 @@
 #	make uninstall		and out again
 #	make check		all tests, in an emulated machine
 #	make check-debug	all tests on a kernel that complains; takes hours
+#	make check-hostile	hostile packets by the million, abuse, weeks of use; hours
 #	make check-kernels	all tests on each of Debian's kernels, 5.10 to the newest
 #	make check-machines	what can depend on the machine, on five others
 #	make check-configs	kernels with much switched off
@@ -45,8 +46,8 @@ uninstall:
 check:
 	scripts/check
 
-check-debug:
-	scripts/check --debug
+check-debug check-hostile: check-%:
+	scripts/check --$*
 
 check-kernels check-machines check-configs: check-%:
 	scripts/check --$*
@@ -68,5 +69,5 @@ clean:
 	$(MAKE) -C selftests clean
 	$(MAKE) -C iptables clean
 
-.PHONY: all module iptables install uninstall check check-debug check-kernels check-machines \
-	check-configs check-mutations bench demo lint clean
+.PHONY: all module iptables install uninstall check check-debug check-hostile check-kernels \
+	check-machines check-configs check-mutations bench demo lint clean

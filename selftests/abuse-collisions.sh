@@ -5,7 +5,7 @@
 # port, or of addresses and ports in step, is found for what it costs to find the only one.
 #
 # clock: skip
-
+# only: hostile
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,7 +5,7 @@
 # and other hosts lose nothing. With host_max_mappings or host_max_rate it has no more than that, which costs the others nothing, either.
 #
 # clock: skip
-
+# only: hostile
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

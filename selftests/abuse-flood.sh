@@ -8,7 +8,7 @@
 # FULLCONE_SECONDS says how long.
 #
 # clock: skip
-
+# only: hostile
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

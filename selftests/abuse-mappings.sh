@@ -6,7 +6,7 @@
 # range that is used up is the same.
 #
 # clock: skip
-
+# only: hostile
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

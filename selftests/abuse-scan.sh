@@ -5,7 +5,7 @@
 # keeps none alive whose host does not answer, and other hosts lose nothing.
 #
 # clock: skip
-
+# only: hostile
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

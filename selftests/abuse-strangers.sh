@@ -5,9 +5,10 @@
 # them, and other hosts lose nothing as long as conntrack has room. mapping_max_sessions keeps that room free. Half a minute after
 # the last one nothing is left of them.
 #
-# FULLCONE_STRANGERS says how many: 20,000 by default, a million in the hostile check.
+# FULLCONE_STRANGERS says how many: 20,000 by default, a million in "scripts/check --hostile".
 #
 # clock: skip
+# only: hostile
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,7 +5,7 @@
 # others lose of their new sessions is noted: that is conntrack's limit.
 #
 # clock: skip
-
+# only: hostile
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -3,9 +3,10 @@
 #
 # Run tests one after the other, as root, on the kernel at hand.
 #
-#	selftests/run.sh [--list] [--clock real|skip|all] [TEST...]
+#	selftests/run.sh [--list] [--hostile] [--clock real|skip|all] [TEST...]
 #
-# Without names: all tests. Those that wait longer than two minutes say so by a
+# Without names: all tests, but for those with a line "# only: hostile", which take
+# long and are what --hostile runs. Those that wait longer than two minutes say so by a
 # line "# clock: skip". "real", the default, leaves them out; "skip" runs only
 # them, as the virtual router does with its idle-skipping clock; "all" runs both,
 # on a real router an affair of hours. Those with a line "# families: 4 6" are run
@@ -16,12 +17,16 @@
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-clock=real list_only='' family=${FULLCONE_FAMILY:-}
+clock=real list_only='' hostile='' family=${FULLCONE_FAMILY:-}
 export FULLCONE_FAMILY=4
 passed=0 failed=0 skipped=0
 
 if [[ ${1:-} == --list ]]; then
 	list_only=yes
+	shift
+fi
+if [[ ${1:-} == --hostile ]]; then
+	hostile=yes
 	shift
 fi
 if [[ ${1:-} == --clock ]]; then
@@ -56,6 +61,11 @@ tests() {
 	if ((!$#)); then
 		# the others are libraries, and this
 		mapfile -t list < <(grep -l '^finish$' "$here"/*.sh)
+		if [[ $hostile ]]; then
+			mapfile -t list < <(grep -l '^# only: hostile$' "${list[@]}")
+		else
+			mapfile -t list < <(grep -L '^# only: hostile$' "${list[@]}")
+		fi
 		set -- "${list[@]}"
 	fi
 	for test; do

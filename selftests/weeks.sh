@@ -9,9 +9,10 @@
 # did on the first.
 #
 # FULLCONE_DAYS says how many days. By default there are three, as an emulated second costs something, whatever is done in it:
-# the kernel wakes up for itself. The hostile check has thirty.
+# the kernel wakes up for itself. "scripts/check --hostile" has thirty.
 #
 # clock: skip
+# only: hostile
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
