@@ -98,39 +98,44 @@ static int some_version(void)
 	return percent(50) ? 4 : 6;
 }
 
+static enum side speak(struct packet *p, const union endpoint *src, __u16 sport,
+		       const union endpoint *dst, __u16 dport, enum side from)
+{
+	int version = src->sa.sa_family == AF_INET ? 4 : 6;
+	__u8 proto = some_proto(version);
+
+	put_ip(p, src, dst, proto);
+	put_l4(p, version, proto, sport, dport, from);
+	return from;
+}
+
 static enum side from_inside(struct packet *p)
 {
 	int version = some_version();
 	union endpoint src = inside_host(version, below(HOSTS));
 	union endpoint dst = outside_host(version, below(HOSTS));
-	__u8 proto = some_proto(version);
 
-	put_ip(p, &src, &dst, proto);
-	put_l4(p, version, proto, some_port(), 3000 + below(8), LAN);
-	return LAN;
+	return speak(p, &src, some_port(), &dst, 3000 + below(8), LAN);
 }
 
 /* Somebody outside, at a port that is mapped more likely than not */
 static enum side from_stranger(struct packet *p)
 {
 	int version = some_version();
-	union endpoint src = outside_host(version, below(HOSTS)), dst = router(version, WAN);
-	__u8 proto = some_proto(version);
+	union endpoint src = outside_host(version, below(HOSTS));
+	union endpoint dst = router(version, WAN);
 
-	put_ip(p, &src, &dst, proto);
-	put_l4(p, version, proto, 3000 + below(8), some_port(), WAN);
-	return WAN;
+	return speak(p, &src, 3000 + below(8), &dst, some_port(), WAN);
 }
 
 static enum side hairpin(struct packet *p)
 {
 	int version = some_version();
-	union endpoint src = inside_host(version, below(HOSTS)), dst = router(version, WAN);
-	__u8 proto = some_proto(version);
+	union endpoint src = inside_host(version, below(HOSTS));
+	union endpoint dst = router(version, WAN);
+	__u16 sport = some_port();
 
-	put_ip(p, &src, &dst, proto);
-	put_l4(p, version, proto, some_port(), some_port(), LAN);
-	return LAN;
+	return speak(p, &src, sport, &dst, some_port(), LAN);
 }
 
 /* A packet that has come out on @side, or none */
@@ -162,11 +167,10 @@ static enum side answer(struct packet *p)
 		put_tcp(p, ntohs(pr.dst.in.sin_port), ntohs(pr.src.in.sin_port), side);
 		tcp = (void *)(question.data + pr.l4);
 		if (tcp->syn && percent(80)) {
-			struct tcphdr *own = (void *)(p->data + p->len - sizeof(*tcp));
+			size_t l4 = pr.version == 4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr);
+			struct tcphdr *own = (void *)(p->data + l4);
 
-			p->len = pr.version == 4 ? 20 : 40;
-			p->len += sizeof(*own);
-			own = (void *)(p->data + p->len - sizeof(*own));
+			p->len = l4 + sizeof(*own);
 			own->syn = 1;
 			own->ack = 1;
 			own->fin = 0;
