@@ -49,7 +49,10 @@ enum fcn_parity {
 
 static struct kmem_cache *fcn_chunk_cache __read_mostly;
 
-/* Those of all namespaces that have a limit together; a pool counts as a few. */
+/* What a pool weighs, in chunks. */
+#define FCN_POOL_WEIGHT	2
+
+/* Those of all namespaces that have a limit together, and the weight of their pools. */
 static atomic_t fcn_chunks = ATOMIC_INIT(0);
 
 static const struct rhashtable_params fcn_pool_params = {

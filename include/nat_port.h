@@ -138,9 +138,6 @@ struct fcn_front {
 	u32			count;
 };
 
-/* what a pool weighs, in chunks */
-#define FCN_POOL_WEIGHT	2
-
 /**
  * struct fcn_pools - the pools of a namespace
  * @table:	by key, under RCU

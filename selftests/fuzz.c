@@ -114,8 +114,9 @@ static enum side from_inside(struct packet *p)
 	int version = some_version();
 	union endpoint src = inside_host(version, below(HOSTS));
 	union endpoint dst = outside_host(version, below(HOSTS));
+	__u16 sport = some_port();
 
-	return speak(p, &src, some_port(), &dst, 3000 + below(8), LAN);
+	return speak(p, &src, sport, &dst, 3000 + below(8), LAN);
 }
 
 /* Somebody outside, at a port that is mapped more likely than not */
@@ -124,8 +125,9 @@ static enum side from_stranger(struct packet *p)
 	int version = some_version();
 	union endpoint src = outside_host(version, below(HOSTS));
 	union endpoint dst = router(version, WAN);
+	__u16 sport = 3000 + below(8);
 
-	return speak(p, &src, 3000 + below(8), &dst, some_port(), WAN);
+	return speak(p, &src, sport, &dst, some_port(), WAN);
 }
 
 static enum side hairpin(struct packet *p)

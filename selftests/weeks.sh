@@ -198,14 +198,21 @@ middle() {
 	printf '%s\n' "$@" | sort -n | sed -n 3p
 }
 
+# swept: there has been another since there were $sweeps
+swept() {
+	look
+	((stats[sweeps] > sweeps))
+}
+
 # The forty's sweep: the kernel may do something else in between, and the emulated clock stand still.
 load() {
-	local n us=()
+	local n sweeps us=()
 
 	hear_of load
+	look
 	for ((n = 0; n < 5; n++)); do
-		pause 5.1
-		look
+		sweeps=${stats[sweeps]}
+		wait_for 60 swept || bail_out "no sweep comes"
 		us+=("${stats[sweep_us]}")
 	done
 	cost[day]=$(middle "${us[@]}")
