@@ -69,8 +69,8 @@ knobs() {
 	must_knob ports 2000-3000
 	must_knob port_holddown 0
 	expect_is "what is set in the first router changes nothing in the second" "$before" "$(knobs_of "$R2")"
-	new_ns OTHER other
-	expect_is "a new namespace starts from the defaults" "$fresh" "$(knobs_of "$OTHER")"
+	new_ns NEW new
+	expect_is "a new namespace starts from the defaults" "$fresh" "$(knobs_of "$NEW")"
 	expect_match "and those are not the first router's" "udp_timeout:300" "$fresh"
 	must_knob udp_timeout 300
 	must_knob ports 1024-65535
