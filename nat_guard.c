@@ -28,12 +28,6 @@
 #include "nat_policy.h"
 #include "nat_wan.h"
 
-/* Nearly all have one. */
-static __always_inline bool fcn_has_entry(const struct sk_buff *skb)
-{
-	return likely(skb_nfct(skb));
-}
-
 /* It came out of no tunnel of IPsec's: in the clear, by a wan interface. */
 static bool fcn_from_wan(const struct fcn_net *fn, u8 family,
 			 const struct sk_buff *skb, int iif)
@@ -70,24 +64,21 @@ static bool fcn_is_for_neighbours(const struct sk_buff *skb)
 }
 #endif
 
-/* The owner wants no entry for it (NOTRACK). */
+/* The owner wants no entry for it (NOTRACK), and it is for no neighbour. */
 static bool fcn_is_left_untracked(const struct sk_buff *skb, u8 family)
 {
 	return skb->_nfct == IP_CT_UNTRACKED &&
 	       !(family == NFPROTO_IPV6 && fcn_is_for_neighbours(skb));
 }
 
-static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
-					const struct nf_hook_state *state)
+/* Out of line: nearly all packets have an entry, and pay for no stack frame. */
+static noinline unsigned int
+fcn_entryless_forwarded(struct sk_buff *skb,
+			const struct nf_hook_state *state)
 {
-	const struct fcn_conf *conf;
-	struct fcn_net *fn;
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
 
-	if (fcn_has_entry(skb) || fcn_is_left_untracked(skb, state->pf))
-		return NF_ACCEPT;
-
-	fn = fcn_net(state->net);
-	conf = fcn_conf(fn);
 	if (!conf->guard || fcn_is_exempt(conf, skb) ||
 	    fcn_is_ipsec_bound(skb) ||
 	    !fcn_is_forwarded(skb, state))
@@ -95,8 +86,18 @@ static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
 	if (!fcn_net_wan(fn, state->pf, state->out->ifindex) &&
 	    !fcn_from_wan(fn, state->pf, skb, fcn_iif(state->pf, skb)))
 		return NF_ACCEPT;
+	if (fcn_is_left_untracked(skb, state->pf))
+		return NF_ACCEPT;
 	fcn_stat_inc(fn, FCN_STAT_drop_invalid_forwarded);
 	return NF_DROP;
+}
+
+static unsigned int fcn_guard_forwarded(void *priv, struct sk_buff *skb,
+					const struct nf_hook_state *state)
+{
+	if (likely(skb_nfct(skb)))
+		return NF_ACCEPT;
+	return fcn_entryless_forwarded(skb, state);
 }
 
 static bool fcn_tcp4_is_routers(struct net *net, struct sk_buff *skb, int iif)
@@ -144,18 +145,15 @@ static bool fcn_is_nobodys_tcp(struct net *net, u8 family, struct sk_buff *skb,
 	       !fcn_tcp6_is_routers(net, skb, offset, iif);
 }
 
-static unsigned int fcn_guard_input(void *priv, struct sk_buff *skb,
-				    const struct nf_hook_state *state)
+static noinline unsigned int
+fcn_entryless_input(struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	const struct fcn_conf *conf;
-	struct fcn_net *fn;
+	struct fcn_net *fn = fcn_net(state->net);
+	const struct fcn_conf *conf = fcn_conf(fn);
 
-	/* not because the owner wants none (NOTRACK) */
-	if (fcn_has_entry(skb) || skb->_nfct == IP_CT_UNTRACKED)
+	/* the owner wants no entry for it (NOTRACK) */
+	if (skb->_nfct == IP_CT_UNTRACKED)
 		return NF_ACCEPT;
-
-	fn = fcn_net(state->net);
-	conf = fcn_conf(fn);
 	if (!conf->guard || fcn_is_exempt(conf, skb) ||
 	    !fcn_from_wan(fn, state->pf, skb, state->in->ifindex) ||
 	    !fcn_is_nobodys_tcp(state->net, state->pf, skb,
@@ -163,6 +161,14 @@ static unsigned int fcn_guard_input(void *priv, struct sk_buff *skb,
 		return NF_ACCEPT;
 	fcn_stat_inc(fn, FCN_STAT_drop_invalid_in);
 	return NF_DROP;
+}
+
+static unsigned int fcn_guard_input(void *priv, struct sk_buff *skb,
+				    const struct nf_hook_state *state)
+{
+	if (likely(skb_nfct(skb)))
+		return NF_ACCEPT;
+	return fcn_entryless_input(skb, state);
 }
 
 #define FCN_GUARDS(family)						\
