@@ -20,7 +20,6 @@
  */
 
 #include <linux/icmpv6.h>
-#include <linux/ipv6.h>
 #include <linux/jhash.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
@@ -152,24 +151,6 @@ bool fcn_is_forwarded(const struct sk_buff *skb,
 	source.in6 = ipv6_hdr(skb)->saddr;
 	return state->in && skb->skb_iif &&
 	       !fcn_addr_is_local(state->net, NFPROTO_IPV6, &source);
-}
-
-/**
- * fcn_iif - by which device did a packet come in?
- * @family:	NFPROTO_*
- * @skb:	the packet, behind the routing decision
- *
- * In a VRF skb_iif has become the VRF's.
- *
- * Return: its ifindex; 0 for most of what the router sends itself.
- */
-int fcn_iif(u8 family, const struct sk_buff *skb)
-{
-	if (family == NFPROTO_IPV6 && ipv6_l3mdev_skb(IP6CB(skb)->flags))
-		return IP6CB(skb)->iif;
-	if (family == NFPROTO_IPV4 && ipv4_l3mdev_skb(IPCB(skb)->flags))
-		return IPCB(skb)->iif;
-	return skb->skb_iif;
 }
 
 /*
@@ -479,8 +460,12 @@ static bool fcn_opened_inside(const struct fcn_net *fn,
 			      const struct fcn_mapping *to)
 {
 	const u8 family = fcn_mapping_family(to);
-	int iif = fcn_iif(family, skb);
+	int iif;
 
+	/* nearly all flows to a mapping come in where it leads, and by no VRF */
+	if (skb->skb_iif == to->ifindex)
+		return false;
+	iif = fcn_iif(family, skb);
 	return iif != to->ifindex && fcn_from_inside(fn, family, skb, iif);
 }
 
