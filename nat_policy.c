@@ -20,6 +20,7 @@
  */
 
 #include <linux/icmpv6.h>
+#include <linux/ipv6.h>
 #include <linux/jhash.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
@@ -151,6 +152,24 @@ bool fcn_is_forwarded(const struct sk_buff *skb,
 	source.in6 = ipv6_hdr(skb)->saddr;
 	return state->in && skb->skb_iif &&
 	       !fcn_addr_is_local(state->net, NFPROTO_IPV6, &source);
+}
+
+/**
+ * fcn_iif - by which device did a packet come in?
+ * @family:	NFPROTO_*
+ * @skb:	the packet, behind the routing decision
+ *
+ * In a VRF skb_iif has become the VRF's.
+ *
+ * Return: its ifindex; 0 for most of what the router sends itself.
+ */
+int fcn_iif(u8 family, const struct sk_buff *skb)
+{
+	if (family == NFPROTO_IPV6 && ipv6_l3mdev_skb(IP6CB(skb)->flags))
+		return IP6CB(skb)->iif;
+	if (family == NFPROTO_IPV4 && ipv4_l3mdev_skb(IPCB(skb)->flags))
+		return IPCB(skb)->iif;
+	return skb->skb_iif;
 }
 
 /*
@@ -454,19 +473,24 @@ static unsigned int fcn_hairpin(struct fcn_net *fn, const struct fcn_conf *conf,
 			    FCN_STAT_flows_hairpin, FCN_STAT_drop_in_conflict);
 }
 
-/* An inside host, or the router, has sent this packet to @to, not a stranger. */
-static bool fcn_opened_inside(const struct fcn_net *fn,
-			      const struct sk_buff *skb,
-			      const struct fcn_mapping *to)
+/* fcn_iif() of a packet to @to.  Nearly all come in where it leads, and so by no VRF. */
+static __always_inline int fcn_iif_to(const struct sk_buff *skb,
+				      const struct fcn_mapping *to)
 {
-	const u8 family = fcn_mapping_family(to);
-	int iif;
+	if (likely(skb->skb_iif == to->ifindex))
+		return to->ifindex;
+	return fcn_iif(fcn_mapping_family(to), skb);
+}
 
-	/* nearly all flows to a mapping come in where it leads, and by no VRF */
-	if (skb->skb_iif == to->ifindex)
-		return false;
-	iif = fcn_iif(family, skb);
-	return iif != to->ifindex && fcn_from_inside(fn, family, skb, iif);
+/* An inside host, or the router, has sent this packet to @to, not a stranger. */
+static __always_inline bool fcn_opened_inside(const struct fcn_net *fn,
+					      const struct sk_buff *skb,
+					      const struct fcn_mapping *to)
+{
+	int iif = fcn_iif_to(skb, to);
+
+	return iif != to->ifindex &&
+	       fcn_from_inside(fn, fcn_mapping_family(to), skb, iif);
 }
 
 /*
@@ -700,8 +724,8 @@ static unsigned int fcn_prerouting(void *priv, struct sk_buff *skb,
 static void fcn_count_passed(struct fcn_net *fn, const struct sk_buff *skb,
 			     const struct fcn_mapping *to)
 {
-	const u8 family = fcn_mapping_family(to);
-	struct fcn_wan *wan = fcn_net_wan(fn, family, fcn_iif(family, skb));
+	struct fcn_wan *wan = fcn_net_wan(fn, fcn_mapping_family(to),
+					  fcn_iif_to(skb, to));
 
 	fcn_stat_inc(fn, FCN_STAT_flows_in_passed);
 	if (wan)

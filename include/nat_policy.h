@@ -5,18 +5,16 @@
 #ifndef _FULLCONE_NAT_POLICY_H
 #define _FULLCONE_NAT_POLICY_H
 
-#include <linux/ipv6.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
-#include <linux/skbuff.h>
 #include <linux/types.h>
-#include <net/ip.h>
 
 #include "nat_filter.h"
 
 struct fcn_conf;
 struct net;
 struct nf_hook_state;
+struct sk_buff;
 
 /**
  * struct fcn_policy - what a rule of the FULLCONENAT target asks for
@@ -43,24 +41,7 @@ bool fcn_is_exempt(const struct fcn_conf *conf, const struct sk_buff *skb);
 bool fcn_is_forwarded(const struct sk_buff *skb,
 		      const struct nf_hook_state *state);
 bool fcn_is_ipsec_bound(const struct sk_buff *skb);
-
-/**
- * fcn_iif - by which device did a packet come in?
- * @family:	NFPROTO_*
- * @skb:	the packet, behind the routing decision
- *
- * In a VRF skb_iif has become the VRF's.
- *
- * Return: its ifindex; 0 for most of what the router sends itself.
- */
-static inline int fcn_iif(u8 family, const struct sk_buff *skb)
-{
-	if (family == NFPROTO_IPV6 && ipv6_l3mdev_skb(IP6CB(skb)->flags))
-		return IP6CB(skb)->iif;
-	if (family == NFPROTO_IPV4 && ipv4_l3mdev_skb(IPCB(skb)->flags))
-		return IPCB(skb)->iif;
-	return skb->skb_iif;
-}
+int fcn_iif(u8 family, const struct sk_buff *skb);
 
 int fcn_hooks_register(struct net *net, u8 family);
 void fcn_hooks_unregister(struct net *net, u8 family);

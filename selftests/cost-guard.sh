@@ -94,7 +94,7 @@ bar "with a flowtable, outbound" flowtable-out 1 plain-out 1010 1010
 bar "with a flowtable, inbound" flowtable-in 1 plain-in 1020 1020
 for at in 1 2000; do
 	bar "a new peer at $at" new-peer $at plain-out 920 1030
-	bar "a stranger at $at" new-inbound $at plain-in 1050 1155
+	bar "a stranger at $at" new-inbound $at plain-in 1045 1145
 done
 for who in $cones; do
 	expect "the 2,000th peer costs what the first does, within 2 %, $who" within 2 \
