@@ -491,9 +491,10 @@ home_network() {
 	make_ns R r NET net X1 x1 X2 x2 X3 x3 SRV srv STRANGER z
 	ADDR=([$R]=$W [$X1]=$H1 [$X2]=$H2 [$X3]=$H3 [$SRV]=$A [$STRANGER]=$Z)
 
+	# with an address of its own a bridge keeps it whatever ports it gets
 	ip -n "$R" -batch - <<-END || bail_out "no bridge or veth devices here"
 		link set lo up
-		link add br0 type bridge forward_delay 0
+		link add br0 address 02:00:00:00:01:00 type bridge forward_delay 0
 		$(address_command br0 "$HR")
 		link set br0 up
 		link add wan type veth peer name r netns $NET
