@@ -101,6 +101,13 @@ bad() {
 	done
 }
 
+# excess KNOB TEXT...: each is refused as too long a list
+excess() {
+	local invalid="Argument list too long"
+
+	bad "$@"
+}
+
 # number KNOB LOWEST GOOD HIGHEST: what every number has in common
 number() {
 	[[ -e $knobs/$1 ]] || return 0
@@ -134,15 +141,19 @@ numbers() {
 }
 
 lists() {
-	local many knob
+	local fewer most many knob
 
-	many=$(seq -s, 2000 2 3200)
+	fewer=$(seq -s, 2000 2 2124)
+	most=$fewer,2126
+	many=$most,2128
 	good wan "wan other"
 	good wan "other,wan" "other wan"
-	bad wan wan/0 . .. 0123456789abcdef "wan other/1" "$many"
+	bad wan wan/0 . .. 0123456789abcdef "wan other/1"
+	excess wan "$many"
 	good wan wan
 	good wan6 "wan other"
-	bad wan6 wan/0 . "wan other/1" "$many"
+	bad wan6 wan/0 . "wan other/1"
+	excess wan6 "$many"
 	good wan6 "\n" ""
 	good order last
 	good order first
@@ -171,14 +182,21 @@ lists() {
 	bad udp_short_ports 0 65536 x 53-54 "53 x"
 	good ports "2000-3000,4000" "2000-3000,4000"
 	good ports "4000 2000-3000" "2000-3000,4000"
-	bad ports "\n" 0 65536 3000-2000 2000- -2000 "2000-3000 2500" x 1-2-3 "$many"
+	bad ports "\n" 0 65536 3000-2000 2000- -2000 "2000-3000 2500" x 1-2-3
+	good ports "$most"
+	excess ports "$many"
 	good ports 1024-65535
 	good icmp_ids "0,65535 7-9" "0,7-9,65535"
-	bad icmp_ids "\n" 65536 9-7 x "$many"
+	bad icmp_ids "\n" 65536 9-7 x
+	good icmp_ids "$most"
+	excess icmp_ids "$many"
 	good icmp_ids 0-65535
 	good reserved_ports "5000 6000-6001" "5000,6000-6001"
+	good reserved_ports "$fewer"
 	good reserved_ports "\n" ""
-	bad reserved_ports 0 65536 3000-2000 x "$many"
+	bad reserved_ports 0 65536 3000-2000 x
+	# between 64 ports there are 65 ranges that may be handed out
+	excess reserved_ports "$most" "$many"
 	good reject drop
 	good reject admin-prohib
 	good reject host-unreach
@@ -193,6 +211,10 @@ sizes() {
 	expect "a value longer than a knob takes is refused" \
 		is_refused $knobs/ports "$(printf '2000,%.0s' {1..300})2000" "$invalid"
 	expect_is "ports keeps its value" "$before" "$(value ports)"
+	expect "one character too many is, too" is_refused $knobs/ports "$(printf '%1024s' 2000-2099)" "$invalid"
+	expect_is "ports keeps its value then" "$before" "$(value ports)"
+	expect_is "the longest is taken" "|2000-2099" "$(tell $knobs/ports "$(printf '%1023s' 2000-2099)")"
+	expect_is "and the old one again" "|$before" "$(tell $knobs/ports "$before")"
 }
 
 commands() {
