@@ -540,7 +540,8 @@ static u32 fcn_ct_kernel_timeout(const struct nf_conn *ct, s32 left)
 	case IPPROTO_TCP:
 		fcn_ct_tcp_view(ct, &tcp);
 		timeouts = timeouts ?: nf_tcp_pernet(net)->timeouts;
-		timeout = fcn_tcp_kernel_timeout(&tcp, timeouts);
+		timeout = fcn_ct_flow_pickup(ct) ?:
+			  fcn_tcp_kernel_timeout(&tcp, timeouts);
 		return left > (s32)timeout ? timeouts[tcp.state] : timeout;
 	case IPPROTO_ICMP:
 		return timeouts ? *timeouts : nf_icmp_pernet(net)->timeout;

@@ -47,6 +47,22 @@ fcn_ct_iterate(struct net *net, int (*iter)(struct nf_conn *ct, void *data),
 #endif
 }
 
+/*
+ * 5.14: a TCP connection that leaves a flowtable has as much time left as its idleness
+ * leaves it; before, so many jiffies.  What it was last told of windows is gone.
+ */
+static inline u32 fcn_ct_flow_pickup(const struct nf_conn *ct)
+{
+#ifdef FCN_HAVE_OFFLOAD_TIMEOUT
+	return 0;
+#else
+	const struct ip_ct_tcp_state *seen = ct->proto.tcp.seen;
+
+	return READ_ONCE(seen[0].td_maxwin) || READ_ONCE(seen[1].td_maxwin) ?
+	       0 : 120 * HZ;
+#endif
+}
+
 /* 6.2: the UDP socket table belongs to the namespace */
 static inline struct udp_table *fcn_udp_table(struct net *net)
 {
