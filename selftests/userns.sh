@@ -178,7 +178,7 @@ accounts() {
 				echo \"add tcp 192.168.1.2:5000 10.1.\$i.1:5000\" >$state/mappings || exit
 			done" || fail "accounts: he makes static forwards"
 	expect "accounts: the ports of static forwards are on the account of who makes them" \
-		wait_for 20 has_slab "$group" $((before + nets * 5000))
+		wait_for 20 has_slab "$group" $((before + nets * 4000))
 	note "accounts: $nets static forwards: $(($(slab_of "$group") - before)) bytes"
 }
 
