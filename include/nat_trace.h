@@ -18,6 +18,13 @@
 #include "nat_log.h"
 #include "nat_mapping.h"
 
+/*
+ * Types and sizes are for the eyes of programs, too: bpftrace has no others where a
+ * kernel does not tell its own (CONFIG_DEBUG_INFO_BTF).
+ */
+#define FCN_SOCKADDR_SIZE	28
+static_assert(FCN_SOCKADDR_SIZE == sizeof(struct sockaddr_in6));
+
 /* perf does not know the names */
 TRACE_DEFINE_ENUM(IPPROTO_UDP);
 TRACE_DEFINE_ENUM(IPPROTO_TCP);
@@ -36,11 +43,11 @@ DECLARE_EVENT_CLASS(fcn_mapping_class,
 
 	TP_STRUCT__entry(
 		__field(unsigned int, netns)
-		__field(u8, proto)
-		__field(u16, int_port)
-		__field(u16, ext_port)
-		__array(u8, int_addr, sizeof(struct sockaddr_in6))
-		__array(u8, ext_addr, sizeof(struct sockaddr_in6))
+		__field(__u8, proto)
+		__field(__u16, int_port)
+		__field(__u16, ext_port)
+		__array(__u8, int_addr, FCN_SOCKADDR_SIZE)
+		__array(__u8, ext_addr, FCN_SOCKADDR_SIZE)
 	),
 
 	TP_fast_assign(
@@ -89,9 +96,9 @@ TRACE_EVENT(mapping_refuse,
 
 	TP_STRUCT__entry(
 		__field(unsigned int, netns)
-		__field(u8, proto)
-		__field(u16, int_port)
-		__array(u8, int_addr, sizeof(struct sockaddr_in6))
+		__field(__u8, proto)
+		__field(__u16, int_port)
+		__array(__u8, int_addr, FCN_SOCKADDR_SIZE)
 		__array(char, limit, FCN_LIMIT_NAME)
 	),
 
