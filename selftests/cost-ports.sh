@@ -22,6 +22,8 @@ sink
 keep_busy
 fullcone_on
 must_knob max_mappings 100000
+# what the search costs, not the word to the host
+must_knob reject drop
 
 pktgen_ports $LAN.2 1024 32256 >/dev/null
 success=$(bursts 1024 pktgen_ports $LAN.3)
