@@ -74,19 +74,6 @@ race() {
 	count rounds "$round"
 }
 
-reader() {
-	local n=0 file lines
-
-	until [[ $stopped ]]; do
-		for file in mappings sessions status; do
-			mapfile -t lines <"$state/$file"
-			((n += ${#lines[@]} > 0))
-		done
-		pause 0.05
-	done
-	count readings "$n"
-}
-
 other_line || bail_out "no second line"
 must_knob wan "wan other"
 targets+=("$C:4000-4001")

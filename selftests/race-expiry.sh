@@ -36,7 +36,7 @@ give() {
 
 # Endpoints that have a mapping just now, and that are about to lose it, are deleted, or get their port for ever.
 other() {
-	local n=0 statics=0 line proto int ext
+	local n=0 statics=0 proto int ext
 
 	until [[ $stopped ]]; do
 		while read -r proto int ext _; do

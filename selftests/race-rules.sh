@@ -76,19 +76,6 @@ race() {
 	count rounds "$round"
 }
 
-reader() {
-	local n=0 file lines
-
-	until [[ $stopped ]]; do
-		for file in mappings stats status; do
-			mapfile -t lines <"$state/$file"
-			((n += ${#lines[@]} > 0))
-		done
-		pause 0.05
-	done
-	count readings "$n"
-}
-
 changes >"$TMP/changes"
 printf '%s\n' "$post" "$pre" | must_rules legacy
 packets
