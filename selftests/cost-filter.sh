@@ -60,6 +60,6 @@ expect_is "all packets of the peer got in" $((in + 6 * burst)) "$(sunk in)"
 expect_is "no stranger's packet did" $((refused + 6 * burst)) "$(stat_of drop_in_filtered)"
 expect_is "every address was noted" 0 "$(stat_of peers_refused)"
 expect "at 20,000 a peer costs as much more than on a full cone as at 50" \
-	within 4 "$few_in" $((few_eif + many_in - many_eif))
+	within 2 "$few_in" $((few_eif + many_in - many_eif))
 expect "a stranger is refused for what it cost at 50 ($few_out, $many_out)" within 5 "$few_out" "$many_out"
 finish
