@@ -23,7 +23,7 @@
  * kernel does not tell its own (CONFIG_DEBUG_INFO_BTF).
  */
 #define FCN_SOCKADDR_SIZE	28
-static_assert(FCN_SOCKADDR_SIZE == sizeof(struct sockaddr_in6));
+static_assert(sizeof(struct sockaddr_in6) == FCN_SOCKADDR_SIZE);
 
 /* perf does not know the names */
 TRACE_DEFINE_ENUM(IPPROTO_UDP);
