@@ -32,8 +32,8 @@
 
 #define FCN_COMMAND_MAX	128
 
-/* a limit that refused this recently refuses now, seconds */
-#define FCN_REFUSED_NOW	10
+/* seconds for which a refusal is told: who looks has to log in first */
+#define FCN_REFUSED_NOW	60
 
 static const char *const fcn_state_names[] = {
 	[FCN_ACTIVE]	= "active",
