@@ -257,6 +257,8 @@ commands() {
 ended() {
 	udp_out "$X1" $LAN.2:5001 $A:3000
 	connect 5002 $A:3000
+	# the first test that uses it was long ago, maybe
+	udp_out "$X1" $LAN.2:5000 $A:3000
 	udp_in "$SRV" $A:3000 $W:5000
 	expect_logged "X1's peer reaches it" inside "$sent"
 	expect_is "del udp is taken" "" "$(objection $state/mappings "del udp $LAN.2:5000\n")"
