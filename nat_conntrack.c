@@ -443,7 +443,9 @@ static void fcn_ct_tcp_view(const struct nf_conn *ct, struct fcn_tcp_view *tcp)
 
 	tcp->state = READ_ONCE(t->state);
 	tcp->rst_last = READ_ONCE(t->last_index) == FCN_LAST_WAS_RST;
-	tcp->ack_last = READ_ONCE(t->last_index) == FCN_LAST_WAS_ACK;
+	/* since 6.14 a flowtable sees FIN and RST, and says no more than the state */
+	tcp->ack_last = READ_ONCE(t->last_index) == FCN_LAST_WAS_ACK &&
+			!fcn_ct_left_flow(ct);
 	tcp->answered = test_bit(IPS_SEEN_REPLY_BIT, &ct->status);
 	tcp->retrans = READ_ONCE(t->retrans) >=
 		       nf_tcp_pernet(nf_ct_net(ct))->tcp_max_retrans;
@@ -725,6 +727,9 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	deadline = sweep->now - min(idle, sweep->now) + 1 +
 		   fcn_phase_timeout(&conf->timeouts, s->phase,
 				     m->life.ordinary);
+	/* what it had when it was in the flowtable yet */
+	if (s->phase == FCN_EST && m->account.est && fcn_ct_flow_timeless(ct))
+		deadline = m->account.est;
 	fcn_account_note(&m->account, s->phase, deadline,
 			 idle <= sweep->since);
 	if (likely(fcn_mapping_filter(m) == FCN_EIF))

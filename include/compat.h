@@ -47,19 +47,37 @@ fcn_ct_iterate(struct net *net, int (*iter)(struct nf_conn *ct, void *data),
 #endif
 }
 
+/* It has left a flowtable and seen no packet since: what it knew of windows is gone. */
+static inline bool fcn_ct_left_flow(const struct nf_conn *ct)
+{
+	const struct ip_ct_tcp_state *seen = ct->proto.tcp.seen;
+
+	return !READ_ONCE(seen[0].td_maxwin) && !READ_ONCE(seen[1].td_maxwin);
+}
+
 /*
  * 5.14: a TCP connection that leaves a flowtable has as much time left as its idleness
- * leaves it; before, so many jiffies.  What it was last told of windows is gone.
+ * leaves it; before, so many jiffies.
  */
 static inline u32 fcn_ct_flow_pickup(const struct nf_conn *ct)
 {
 #ifdef FCN_HAVE_OFFLOAD_TIMEOUT
 	return 0;
 #else
-	const struct ip_ct_tcp_state *seen = ct->proto.tcp.seen;
+	return fcn_ct_left_flow(ct) ? 120 * HZ : 0;
+#endif
+}
 
-	return READ_ONCE(seen[0].td_maxwin) || READ_ONCE(seen[1].td_maxwin) ?
-	       0 : 120 * HZ;
+/*
+ * 6.14: an established TCP connection gets a day when a flowtable takes it, and has the
+ * rest of that when it leaves: its idleness can't be told.
+ */
+static inline bool fcn_ct_flow_timeless(const struct nf_conn *ct)
+{
+#ifdef FCN_HAVE_FLOW_CLOSING
+	return fcn_ct_left_flow(ct);
+#else
+	return false;
 #endif
 }
 
