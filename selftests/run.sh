@@ -3,13 +3,13 @@
 #
 # Run tests one after the other, as root, on the kernel at hand.
 #
-#	selftests/run.sh [--list] [--hostile] [--clock real|skip|all] [TEST...]
+#	selftests/run.sh [--list] [--only KIND] [--clock real|skip|all] [TEST...]
 #
-# Without names: all tests, but for those with a line "# only: hostile", which take
-# long and are what --hostile runs. Those that wait longer than two minutes say so by a
-# line "# clock: skip". "real", the default, leaves them out; "skip" runs only
-# them, as the virtual router does with its idle-skipping clock; "all" runs both,
-# on a real router an affair of hours. Those with a line "# families: 4 6" are run
+# Without names: all tests, but for those with a line "# only: KIND", which only --only
+# runs: "hostile" ones take long, "applications" want packages. Those that wait
+# longer than two minutes say so by a line "# clock: skip". "real", the default, leaves
+# them out; "skip" runs only them, as the virtual router does with its idle-skipping
+# clock; "all" runs both, on a real router an affair of hours. Those with a line "# families: 4 6" are run
 # over IPv4 and then over IPv6, or only over the one that FULLCONE_FAMILY names.
 # --list prints the names only. The last line says how many points passed, failed
 # and were skipped; the exit status is 1 if one failed, 4 if none was run.
@@ -17,7 +17,7 @@
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-clock=real list_only='' hostile='' family=${FULLCONE_FAMILY:-}
+clock=real list_only='' only='' family=${FULLCONE_FAMILY:-}
 export FULLCONE_FAMILY=4
 passed=0 failed=0 skipped=0
 
@@ -25,9 +25,9 @@ if [[ ${1:-} == --list ]]; then
 	list_only=yes
 	shift
 fi
-if [[ ${1:-} == --hostile ]]; then
-	hostile=yes
-	shift
+if [[ ${1:-} == --only ]]; then
+	only=${2:?}
+	shift 2
 fi
 if [[ ${1:-} == --clock ]]; then
 	clock=${2:?}
@@ -61,10 +61,10 @@ tests() {
 	if ((!$#)); then
 		# the others are libraries, and this
 		mapfile -t list < <(grep -l '^finish$' "$here"/*.sh)
-		if [[ $hostile ]]; then
-			mapfile -t list < <(grep -l '^# only: hostile$' "${list[@]}")
+		if [[ $only ]]; then
+			mapfile -t list < <(grep -l "^# only: $only\$" "${list[@]}")
 		else
-			mapfile -t list < <(grep -L '^# only: hostile$' "${list[@]}")
+			mapfile -t list < <(grep -L '^# only: ' "${list[@]}")
 		fi
 		set -- "${list[@]}"
 	fi
