@@ -17,6 +17,7 @@
 #	make check-configs	kernels with much switched off
 #	make check-mutations	whether the tests see wrong behaviour that is planted
 #	make bench		what packets cost beside MASQUERADE; writes the page
+#	make check-applications	the programs people want it for, between two homes
 #	make demo		what STUN clients say, before and after
 #	make lint		sparse, checkpatch, shellcheck
 #	make clean
@@ -46,7 +47,7 @@ uninstall:
 check:
 	scripts/check
 
-check-debug check-hostile: check-%:
+check-debug check-hostile check-applications: check-%:
 	scripts/check --$*
 
 check-kernels check-machines check-configs: check-%:
@@ -69,5 +70,5 @@ clean:
 	$(MAKE) -C selftests clean
 	$(MAKE) -C iptables clean
 
-.PHONY: all module iptables install uninstall check check-debug check-hostile check-kernels \
-	check-machines check-configs check-mutations bench demo lint clean
+.PHONY: all module iptables install uninstall check check-debug check-hostile check-applications \
+	check-kernels check-machines check-configs check-mutations bench demo lint clean

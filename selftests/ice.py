@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""ice.py - an ICE agent (aioice), one of two peers.
+
+	ice.py ADDRESS MEET-ADDR:PORT NAME controlling|controlled
+
+Gathers candidates, by STUN and TURN at ADDRESS, port 3478; swaps them for its peer's where
+"punch meet" listens; and finds the best way. Says "local TYPE
+ENDPOINT", "remote TYPE ENDPOINT" of the chosen pair, and "heard TEXT" when the peer has been
+heard on it; or "none". Exits 0 if it found a way, 1 if not.
+"""
+
+import argparse
+import asyncio
+import json
+
+import aioice
+
+TIMEOUT = 60
+
+
+async def swap(place, name, text):
+    address, port = place.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(address, int(port))
+    writer.write(f"{name} {text}\n".encode())
+    answer = await reader.readline()
+    writer.close()
+    return answer.decode()
+
+
+def described(candidate):
+    return f"{candidate.type} {candidate.host}:{candidate.port}"
+
+
+async def run(args):
+    connection = aioice.Connection(
+        ice_controlling=args.role == "controlling",
+        stun_server=(args.address, 3478),
+        turn_server=(args.address, 3478),
+        turn_username="user",
+        turn_password="secret",
+        use_ipv6=False,
+    )
+    await connection.gather_candidates()
+    own = {
+        "user": connection.local_username,
+        "password": connection.local_password,
+        "candidates": [c.to_sdp() for c in connection.local_candidates],
+    }
+    peer = json.loads(await swap(args.place, args.name, json.dumps(own)))
+    connection.remote_username = peer["user"]
+    connection.remote_password = peer["password"]
+    for candidate in peer["candidates"]:
+        await connection.add_remote_candidate(aioice.Candidate.from_sdp(candidate))
+    await connection.add_remote_candidate(None)
+    try:
+        await connection.connect()
+        await connection.send(f"I am {args.role}".encode())
+        heard = await connection.recv()
+        # there is no public name for it
+        pair = connection._nominated[1]  # pylint: disable=protected-access
+    except ConnectionError:
+        print("none")
+        return 1
+    print("local", described(pair.local_candidate))
+    print("remote", described(pair.remote_candidate))
+    print("heard", heard.decode(), flush=True)
+    # the other one has to hear us, too
+    await asyncio.sleep(1)
+    await connection.close()
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("address")
+    parser.add_argument("place")
+    parser.add_argument("name")
+    parser.add_argument("role", choices=["controlling", "controlled"])
+    args = parser.parse_args()
+    try:
+        return asyncio.run(asyncio.wait_for(run(args), TIMEOUT))
+    except asyncio.TimeoutError:
+        print("none")
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
