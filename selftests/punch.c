@@ -296,19 +296,19 @@ static int is_text(const char *data, ssize_t len, const char *text)
 	return len == (ssize_t)strlen(text) && !memcmp(data, text, strlen(text));
 }
 
-static int through(const union endpoint *peer)
+static int tell_peer(const union endpoint *peer)
 {
 	printf("through %s\n", endpoint_text(peer));
 	fflush(stdout);
 	return 1;
 }
 
-static int through_link(int fd)
+static int tell_link(int fd)
 {
 	union endpoint peer;
 	socklen_t size = sizeof(peer);
 
-	return !getpeername(fd, &peer.sa, &size) && through(&peer);
+	return !getpeername(fd, &peer.sa, &size) && tell_peer(&peer);
 }
 
 static int punch_udp(int fd, const union endpoint *peer, __s64 deadline)
@@ -336,7 +336,7 @@ static int punch_udp(int fd, const union endpoint *peer, __s64 deadline)
 			/* from somewhere else than he was thought to be, maybe */
 			sendto(fd, hole, strlen(hole), 0, &from.sa, size);
 		} else if (is_text(data, len, seen) && !heard) {
-			heard = through(&from);
+			heard = tell_peer(&from);
 			deadline = now_ms() + LINGER_MS;
 		}
 	}
@@ -452,7 +452,7 @@ static int punch_tcp(const union endpoint *local, const union endpoint *peer, __
 		/* from the end, as one that goes is replaced by the last */
 		for (i = count; i-- > 0;)
 			if (p[i + 1].revents && progress(i) && !heard &&
-			    through_link(links[i].fd)) {
+			    tell_link(links[i].fd)) {
 				heard = 1;
 				deadline = now_ms() + LINGER_MS;
 			}
@@ -481,7 +481,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[0], "meet"))
 		meet(argv[1]);
 	if ((argc != 3 && argc != 5) || (strcmp(argv[0], "udp") && strcmp(argv[0], "tcp")))
-		errx(EXIT_USAGE, "usage: punch [-t SECONDS] udp|tcp ADDR:PORT STUN [MEET NAME] | meet ADDR:PORT");
+		errx(EXIT_USAGE, "usage: punch [-k] [-t S] udp|tcp ADDR:PORT STUN [MEET NAME]");
 	udp = !strcmp(argv[0], "udp");
 	local = parse_endpoint(argv[1]);
 	stun = parse_endpoint(argv[2]);
