@@ -662,8 +662,9 @@ static u32 fcn_sweep_idle(struct fcn_sweep *sweep, struct nf_conn *ct,
 	s32 left = expires - now;
 	u32 kernel = fcn_ct_kernel_timeout(ct, left);
 
-	/* in a flowtable: its packets pass without conntrack */
-	if (test_bit(IPS_OFFLOAD_BIT, &ct->status))
+	/* in a flowtable, or until lately: its packets pass without conntrack */
+	if (test_bit(IPS_OFFLOAD_BIT, &ct->status) ||
+	    (phase == FCN_EST && fcn_ct_flow_timeless(ct)))
 		return 0;
 	/*
 	 * A repeated SYN does not renew the entry, so the last one may have
@@ -727,9 +728,9 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	deadline = sweep->now - min(idle, sweep->now) + 1 +
 		   fcn_phase_timeout(&conf->timeouts, s->phase,
 				     m->life.ordinary);
-	/* what it had when it was in the flowtable yet */
+	/* no packet since it left a flowtable: no more than it had there */
 	if (s->phase == FCN_EST && m->account.est && fcn_ct_flow_timeless(ct))
-		deadline = m->account.est;
+		deadline = min(deadline, m->account.est);
 	fcn_account_note(&m->account, s->phase, deadline,
 			 idle <= sweep->since);
 	if (likely(fcn_mapping_filter(m) == FCN_EIF))
