@@ -18,9 +18,6 @@
 #
 # shellcheck disable=SC2154 # the variables that lib.sh sets
 
-# shellcheck source=selftests/stun-lib.sh
-. "$HERE/stun-lib.sh"
-
 declare -A router=() carrier=() peer=() neighbour=()
 declare -A lab_lan=([left]=192.168.1 [right]=192.168.2) lab_wan=([left]=$W [right]=$W2)
 STUN=$A:3478
@@ -148,7 +145,7 @@ lab_forget() {
 	done
 }
 
-# STUN over UDP and TCP at A and B (two addresses, so that "stun_mapping" works, too), TURN for
+# STUN over UDP and TCP at A and B, TURN for
 # "user" with "secret", and a place to meet.
 lab_servers() {
 	need_tools turnserver
@@ -203,8 +200,8 @@ lab_punched() {
 }
 
 # lab_ice: ICE agents in both homes find the best way; what they say is in $TMP/left-ice
-# and $TMP/right-ice. Agents take any ports; here there are two, and from these the
-# neighbours are in touch with each other already.
+# and $TMP/right-ice. Agents take any ports; here there are two meanwhile, and from these
+# the neighbours are in touch with each other already.
 lab_ice() {
 	local side port role=controlling
 
@@ -225,5 +222,6 @@ lab_ice() {
 	for side in left right; do
 		wait "${pids[$side-ice]}"
 		unset "pids[$side-ice]"
+		set_sysctl "${peer[$side]}" net.ipv4.ip_local_port_range="32768 60999"
 	done
 }
