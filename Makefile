@@ -16,8 +16,8 @@
 #	make check-machines	what can depend on the machine, on five others
 #	make check-configs	kernels with much switched off
 #	make check-mutations	whether the tests see wrong behaviour that is planted
-#	make bench		what packets cost beside MASQUERADE; writes the page
 #	make check-applications	the programs people want it for, between two homes
+#	make bench		what packets cost beside MASQUERADE; writes the page
 #	make demo		what STUN clients say, before and after
 #	make lint		sparse, checkpatch, shellcheck
 #	make clean
