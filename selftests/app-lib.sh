@@ -4,6 +4,8 @@
 # What tests of real programs share: their packages, and notes of what came of each
 # scenario behind MASQUERADE and behind the module, with what, in a form that can be
 # gathered.
+#
+# shellcheck disable=SC2154 # the variables that lib.sh sets
 
 # need_packages: those of the line "# packages:" in the test; on a Debian machine they are
 # installed
@@ -21,9 +23,12 @@ need_packages() {
 		skip_all "needs the packages ${missing[*]}"
 }
 
-# row SCENARIO masquerade|module TEXT: what comes of it
+# row SCENARIO masquerade|module TEXT: what has come of it, if no point has failed since the
+# row before
+told=0
 row() {
-	note "row: $1 | $2 | $3"
+	note "row: $1 | $2 | $( ((failures == told)) && echo "$3" || echo "test failed")"
+	told=$failures
 }
 
 # versions PACKAGE...: what was run

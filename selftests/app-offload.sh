@@ -65,27 +65,41 @@ in_flowtable() {
 	ct -L -p udp --orig-src "$H1" 2>/dev/null | grep -q OFFLOAD
 }
 
+# stream BEHIND PORT: X1 sends for ten minutes through the flowtable, from the endpoint $e
+stream() {
+	offload
+	# another host has had the port before
+	probe "$X2" udp "$2" $A:5201 >/dev/null
+	launch stream "$X1" iperf3 -c $A --cport "$2" -u -b 16K -l 200 -t 700
+	expect "$1: a stream is offloaded" wait_for 60 in_flowtable
+	e=$(ct -L -p udp --orig-src "$H1" --orig-port-src "$2" 2>/dev/null |
+		sed -n "s/.* src=$A dst=\([^ ]*\) sport=5201 dport=\([0-9]*\) .*/\1:\2/p")
+	expect_other_endpoint "$1: from an endpoint that is not its neighbour's" "$W:$2" "$e"
+	pause 600
+	expect "$1: after ten minutes it is offloaded still" in_flowtable
+	watch inside "$X1" eth0
+}
+
 masquerade nft
 wait_for 60 on "$X1" iperf3 -c $A -n 1K || bail_out "iperf3 does not answer: $(cat "$TMP/iperf")"
 both MASQUERADE masquerade 5000
+stream MASQUERADE 5100
+seg "$STRANGER" udp $Z:6000 "$e" knock
+# one of the stream's own comes later
+expect "MASQUERADE: the stream goes on" wait_for 30 logged_times inside "^udp $H1:5100 > " 20
+expect_unlogged "MASQUERADE: strangers do not get in" inside "^udp $Z:6000 > "
+row "A stream through the flowtable for ten minutes" masquerade "strangers do not get in"
+stop stream
+offload_off
 masquerade_off nft
+
 fullcone_on
 flush_state
 both "the module" module 5002
-
-offload
-probe "$X2" udp 5100 $B:3000 >/dev/null
-launch stream "$X1" iperf3 -c $A --cport 5100 -u -b 16K -l 200 -t 700
-expect "a stream is offloaded" wait_for 60 in_flowtable
-e=$(ext_of udp $H1:5100)
-expect_other_endpoint "X1 has an endpoint for it, not its neighbour's" $W:5100 "$e"
-pause 600
-expect "after ten minutes it is offloaded still" in_flowtable
-expect_is "the endpoint is the same" "$e" "$(ext_of udp $H1:5100)"
-watch inside "$X1" eth0
+stream "the module" 5101
+expect_is "the endpoint is the same" "$e" "$(ext_of udp $H1:5101)"
 seg "$STRANGER" udp $Z:6000 "$e" knock
-expect_logged "and strangers get in" inside "^udp $Z:6000 > $H1:5100"
-row "A stream through the flowtable for ten minutes" masquerade "strangers do not get in"
+expect_logged "and strangers get in" inside "^udp $Z:6000 > $H1:5101"
 row "A stream through the flowtable for ten minutes" module "strangers get in all the time"
 moment "$R"
 versions iperf3

@@ -111,11 +111,7 @@ masquerade nft
 e=$(keep_open $A:3000)
 redirect "${e##*:}"
 seeds "${e##*:}"
-if leech 20; then
-	fail "MASQUERADE: nothing is downloaded"
-else
-	pass "MASQUERADE: nothing is downloaded"
-fi
+expect_not "MASQUERADE: nothing is downloaded" leech 20
 expect_not "MASQUERADE: the hash table's node is not reached" dht_answers "${e##*:}"
 row "BitTorrent, a seeder at home" masquerade "not reachable"
 stop seeder
