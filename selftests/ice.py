@@ -4,10 +4,12 @@
 
 	ice.py ADDRESS MEET-ADDR:PORT NAME controlling|controlled
 
-Gathers candidates, by STUN and TURN at ADDRESS, port 3478; swaps them for its peer's where
-"punch meet" listens; and finds the best way. Says "local TYPE
-ENDPOINT", "remote TYPE ENDPOINT" of the chosen pair, and "heard TEXT" when the peer has been
-heard on it; or "none". Exits 0 if it found a way, 1 if not.
+Gathers candidates by STUN at ADDRESS, port 3478; swaps them for its peer's where
+"punch meet" listens; and finds a way. Only if there is none both begin anew with a relay,
+by TURN at the same address: aioice takes the first pair that answers, which with a relay
+among them need not be the best. Says "local TYPE ENDPOINT", "remote TYPE ENDPOINT" of the
+chosen pair, and "heard TEXT" when the peer has been heard on it; or "none". Exits 0 if it
+found a way, 1 if not.
 """
 
 import argparse
@@ -16,7 +18,8 @@ import json
 
 import aioice
 
-TIMEOUT = 60
+# seconds; what answers does so in less than one
+TIMEOUT = 15
 
 
 async def swap(place, name, text):
@@ -33,11 +36,12 @@ def described(candidate):
     return f"{candidate.type} {candidate.host}:{candidate.port}"
 
 
-async def run(args):
+async def connected(args, relay):
+    """The connection, or None if there is no way in time."""
     connection = aioice.Connection(
         ice_controlling=args.role == "controlling",
         stun_server=(args.address, 3478),
-        turn_server=(args.address, 3478),
+        turn_server=(args.address, 3478) if relay else None,
         turn_username="user",
         turn_password="secret",
         use_ipv6=False,
@@ -48,21 +52,30 @@ async def run(args):
         "password": connection.local_password,
         "candidates": [c.to_sdp() for c in connection.local_candidates],
     }
-    peer = json.loads(await swap(args.place, args.name, json.dumps(own)))
+    name = args.name + ("-relay" if relay else "")
+    peer = json.loads(await swap(args.place, name, json.dumps(own)))
     connection.remote_username = peer["user"]
     connection.remote_password = peer["password"]
     for candidate in peer["candidates"]:
         await connection.add_remote_candidate(aioice.Candidate.from_sdp(candidate))
     await connection.add_remote_candidate(None)
     try:
-        await connection.connect()
-        await connection.send(f"I am {args.role}".encode())
-        heard = await connection.recv()
-        # there is no public name for it
-        pair = connection._nominated[1]  # pylint: disable=protected-access
-    except ConnectionError:
+        await asyncio.wait_for(connection.connect(), TIMEOUT)
+        return connection
+    except (ConnectionError, asyncio.TimeoutError):
+        await connection.close()
+        return None
+
+
+async def run(args):
+    connection = await connected(args, False) or await connected(args, True)
+    if not connection:
         print("none")
         return 1
+    await connection.send(f"I am {args.role}".encode())
+    heard = await asyncio.wait_for(connection.recv(), TIMEOUT)
+    # there is no public name for it
+    pair = connection._nominated[1]  # pylint: disable=protected-access
     print("local", described(pair.local_candidate))
     print("remote", described(pair.remote_candidate))
     print("heard", heard.decode(), flush=True)
@@ -80,8 +93,8 @@ def main():
     parser.add_argument("role", choices=["controlling", "controlled"])
     args = parser.parse_args()
     try:
-        return asyncio.run(asyncio.wait_for(run(args), TIMEOUT))
-    except asyncio.TimeoutError:
+        return asyncio.run(run(args))
+    except (ConnectionError, asyncio.TimeoutError):
         print("none")
         return 1
 
