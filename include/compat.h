@@ -69,12 +69,14 @@ static inline u32 fcn_ct_flow_pickup(const struct nf_conn *ct)
 }
 
 /*
- * 6.14: an established TCP connection gets a day when a flowtable takes it, and has the
- * rest of that when it leaves: its idleness can't be told.
+ * What an established TCP connection has left when it leaves a flowtable does not tell for
+ * how long it has been idle.  Since 6.14, and in stable branches from 6.12 on, it gets a day
+ * there again and again; before, it has what it had when conntrack saw its last packet.
+ * Before 5.14 it is as above.
  */
 static inline bool fcn_ct_flow_timeless(const struct nf_conn *ct)
 {
-#ifdef FCN_HAVE_FLOW_CLOSING
+#ifdef FCN_HAVE_OFFLOAD_TIMEOUT
 	return fcn_ct_left_flow(ct);
 #else
 	return false;

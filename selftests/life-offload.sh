@@ -135,6 +135,16 @@ udp_draining() {
 	must_knob udp_refresh_inbound 1
 }
 
+# tcp_goes_on PORT FROM TO STEP: data both ways, at these times
+tcp_goes_on() {
+	local t quiet=yes
+
+	for ((t = $2; t <= $3; t += $4)); do
+		at "$t"
+		exchange "$1"
+	done
+}
+
 tcp_session() {
 	what="tcp"
 	connect 5001 $A:3001
@@ -165,6 +175,21 @@ tcp_session() {
 	expect_closed "$what: none does after 258 s" tcp $W:5001
 }
 
+# What conntrack knows of a connection when it leaves is as old as the connection is in there.
+tcp_long() {
+	what="tcp, in the flowtable for 8,000 s"
+	connect 5002 $A:3001
+	zero
+	set_sysctl "$R" net.netfilter.nf_flowtable_tcp_timeout=600
+	tcp_goes_on 5002 500 8000 500
+	at 8700
+	expect_not "$what, idle: the connection is no longer in the flowtable" offloaded tcp 5002
+	expect_open "$what, idle for 700 s: a stranger arrives" tcp $W:5002
+	set_sysctl "$R" net.netfilter.nf_flowtable_tcp_timeout=30
+	exchange 5002
+	expect "$what: the connection is in the flowtable again" offloaded tcp 5002
+}
+
 # A mapping that is ended takes its sessions with it, out of the flowtable as well: what X1 sends then is a new flow.
 flushed() {
 	what="flushed"
@@ -187,6 +212,7 @@ udp_session
 udp_stranger
 udp_draining
 tcp_session
+tcp_long
 flushed
 expect_no_leak "all the time"
 
