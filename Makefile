@@ -6,8 +6,8 @@
 #				xt_FULLCONENAT.ko, if that has x_tables
 #	make KDIR=DIR		build it for the kernel whose build tree DIR is
 #	make iptables		build the plugin, iptables/libxt_FULLCONENAT.so
-#	make install		modules, and the plugin if it is built (DESTDIR is
-#				honoured)
+#	make install		modules, the doctor, and the plugin if it is built
+#				(DESTDIR and PREFIX are honoured)
 #	make uninstall		and out again
 #	make check		all tests, in an emulated machine
 #	make check-debug	all tests on a kernel that complains; takes hours
@@ -24,6 +24,8 @@
 
 KVERSION ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVERSION)/build
+PREFIX ?= /usr/local
+SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 MODDIR = $(DESTDIR)/lib/modules/$(KVERSION)/updates
 
 all: module
@@ -37,10 +39,12 @@ iptables:
 install: module
 	for ko in *.ko; do install -D -m 644 $$ko $(MODDIR)/$$ko || exit; done
 	$(if $(DESTDIR),,depmod $(KVERSION))
+	install -D -m 755 scripts/fullcone-doctor $(SBINDIR)/fullcone-doctor
 	[ ! -e iptables/libxt_FULLCONENAT.so ] || $(MAKE) -C iptables install
 
 uninstall:
 	rm -f $(MODDIR)/fullcone_nat.ko $(MODDIR)/xt_FULLCONENAT.ko
+	rm -f $(SBINDIR)/fullcone-doctor
 	$(MAKE) -C iptables uninstall
 	$(if $(DESTDIR),,depmod $(KVERSION))
 

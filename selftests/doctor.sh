@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The doctor: for each thing that keeps a NAT from being full cone it says which it is, and the command that it names
+# mends it.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[[ -z $FULLCONE_STANDIN ]] || skip_all "needs the module"
+need_tools busybox conntrack setpriv
+need_target
+home_network
+reflectors
+ip -n "$R" route add default via $A
+
+# doctor [VARIABLE=VALUE...]: what it says to root, in the shell of small routers
+doctor() {
+	on "$R" env -u LANG -u LC_ALL "$@" busybox ash "$HERE/../scripts/fullcone-doctor"
+}
+
+# told DESCRIPTION NAME TEXT [VARIABLE=VALUE...]
+told() {
+	said=$(doctor "${@:4}")
+	expect_match "$1: $2" "(^|"$'\n'")$2: [^"$'\n'"]*$3" "$said"
+}
+
+# mends NAME [DESCRIPTION]: the commands below that finding do
+mends() {
+	awk -v name="$1:" '/^[^ ]/ { here = $1 == name } here && /^ / { print }' <<<"$said" >"$TMP/remedy"
+	expect "$1: its command can be run" on "$R" sh -e "$TMP/remedy"
+	said=$(doctor)
+	expect_not "$1: and mends it" grep -q "^$1:" <<<"$said"
+}
+
+healthy() {
+	said=$(doctor)
+	expect_is "$1: nothing is wrong" "0 " "$? $said"
+}
+
+stranger() {
+	PROBE_TIMEOUT=${2:-10} probe "$STRANGER" udp "${3:-6000}" "$1"
+}
+
+# anew: the module as if just set up, its counters at zero
+anew() {
+	must_knob wan ""
+	flush_state
+	must_knob wan wan
+}
+
+firewall nft
+must_knob wan wan
+endpoint x1 "$X1" udp 5000 $A:3000
+expect_is "a stranger gets in" $Z:6000 "$(stranger "$(mapped x1)")"
+healthy "full cone"
+expect_match "who is not root is told so" "^not-root: " \
+	"$(on "$R" setpriv --reuid 65534 --clear-groups busybox ash "$HERE/../scripts/fullcone-doctor")"
+
+# Interfaces and routes
+must_knob wan ""
+told "no wan" inactive "nothing is translated"
+mends inactive
+must_knob wan eth7
+told "a wrong name" no-interface "there is no interface eth7; .* leave by wan"
+expect_not "and nothing else" grep -q "^other-line" <<<"$said"
+mends no-interface
+ip -n "$R" link set wan down
+told "the line is down" interface-down "wan is down"
+mends interface-down
+ip -n "$R" route replace default via $A
+del_address "$R" wan $W
+told "no address" no-address "wan has no address"
+add_address "$R" wan 10.9.9.9
+told "a private address" upstream-nat "wan has the private address 10.9.9.9"
+del_address "$R" wan 10.9.9.9
+add_address "$R" wan $W
+ip -n "$R" route replace default via $A
+ip -n "$R" route add default dev br0 metric 7
+told "another line" other-line "leave by br0, and wan is wan"
+mends other-line
+ip -n "$R" route del default dev br0 metric 7
+must_knob wan wan
+set_sysctl "$R" net.ipv4.ip_forward=0
+told "forwarding is off" forwarding "does not forward"
+mends forwarding
+
+# Firewalls
+on "$R" nft -f - <<-END
+	delete table inet fullcone
+	table inet home {
+		chain forward {
+			type filter hook forward priority filter; policy drop;
+			ct state established,related accept
+			iifname != "wan" accept
+		}
+	}
+END
+anew
+told "a firewall, before anybody came" firewall "lets in .* \(chain inet home forward\)"
+endpoint x1 "$X1" udp 5000 $A:3000
+for port in 6001 6002 6003; do
+	expect_is "it drops a stranger" none "$(stranger "$(mapped x1)" 2 $port)"
+done
+told "a firewall" firewall-drops "\(3 of 3 flows\)"
+mends firewall-drops
+expect_match "what was dropped before is no fault" "^note, dropped: 3 of 3 [^"$'\n'"]*"$'\n'" [^"$'\n'"]*\$" "$said"
+expect_is "a stranger gets in then" $Z:6004 "$(stranger "$(mapped x1)" 10 6004)"
+on "$R" nft delete table inet home
+on "$R" iptables -P FORWARD DROP
+on "$R" iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+on "$R" iptables -A FORWARD ! -i wan -j ACCEPT
+anew
+told "iptables, before anybody came" firewall-iptables "lets in"
+endpoint x1 "$X1" udp 5000 $A:3000
+expect_is "it drops a stranger" none "$(stranger "$(mapped x1)" 2 6005)"
+told "iptables" firewall-drops-iptables "\(1 of 1 flows\)"
+mends firewall-drops-iptables
+expect_is "a stranger gets in then" $Z:6006 "$(stranger "$(mapped x1)" 10 6006)"
+on "$R" iptables -P FORWARD ACCEPT
+on "$R" iptables -F FORWARD
+anew
+
+# Rules
+must_knob order last
+masquerade iptables
+probe "$X1" udp 5001 $A:3000 >/dev/null
+told "order=last" other-rules "decided 1 flows"
+mends other-rules
+anew
+must_knob wan ""
+rules nft <<-END
+	-A POSTROUTING -o wan -j MASQUERADE
+	-A POSTROUTING -o wan -j FULLCONENAT
+END
+told "rules" rule-missing "none in PREROUTING"
+mends rule-missing
+told "rules" rule-order "another rule takes the packets"
+mends rule-order
+ipt nft -F
+
+# Flows from before
+masquerade nft
+flush_state
+probe "$X1" udp 5002 $A:3000 >/dev/null
+must_knob wan wan
+told "flows from before" old-flows "[1-9] flows"
+mends old-flows
+masquerade_off nft
+
+# Knobs
+anew
+must_knob filter_udp adf
+told "a restricted cone" filter "filter_udp is adf"
+mends filter
+must_knob mapping apdm
+told "a symmetric NAT" symmetric "apdm"
+mends symmetric
+must_knob protocols udp
+must_knob inside $H1/32
+must_knob exempt_mark 0x7/0xff
+said=$(doctor)
+expect_is "what may be meant so is no fault" 0 $?
+for name in protocols inside exempt; do
+	expect_match "but told: $name" "(^|"$'\n'")note, $name: " "$said"
+done
+must_knob protocols "udp tcp icmp"
+must_knob inside ""
+must_knob exempt_mark 0/0
+must_knob host_max_mappings 1
+probe "$X1" udp 5003 $A:3000 >/dev/null
+PROBE_TIMEOUT=2 probe "$X1" udp 5004 $A:3000 >/dev/null
+told "a limit" refusing "drop_host_max_mappings"
+must_knob host_max_mappings 0
+on "$R" sh -c "echo 'add udp $H1:7000 eth7:7000' >/proc/net/fullcone_nat/mappings"
+told "a static forward at no address" static-waiting "1 static"
+flush_state
+
+# What can't be made here: other modules, kernels and keys
+fake=$TMP/fake
+mkdir -p "$fake/proc/sys/net/netfilter" "$fake/sys/kernel/security"
+ln -s /proc/net "$fake/proc/net"
+ln -s /proc/sys/net/fullcone_nat "$fake/proc/sys/net/fullcone_nat"
+printf '%s 16384 0 - Live 0x0\n' shortcut_fe_cm nft_fullcone nf_nat >"$fake/proc/modules"
+echo 4096 >"$fake/proc/sys/net/netfilter/nf_conntrack_count"
+echo 4096 >"$fake/proc/sys/net/netfilter/nf_conntrack_max"
+told "a module that passes conntrack by" offload "shortcut_fe_cm" FULLCONE_ROOT="$fake"
+told "another full cone" other-module "nft_fullcone" FULLCONE_ROOT="$fake"
+told "a full table" table-full "4096 of 4096" FULLCONE_ROOT="$fake"
+rm "$fake/proc/net"
+told "nothing is installed" not-installed "not installed" FULLCONE_ROOT="$fake"
+mkdir -p "$fake/lib/modules/5.4.0-old/updates" "$fake/lib/modules/$(uname -r)/updates"
+cp "$FULLCONE_KO" "$fake/lib/modules/5.4.0-old/updates/"
+told "installed for another kernel" other-kernel "for kernel 5.4.0-old, and $(uname -r)" FULLCONE_ROOT="$fake"
+mv "$fake/lib/modules/5.4.0-old/updates/fullcone_nat.ko" "$fake/lib/modules/$(uname -r)/updates/"
+told "installed" not-loaded "not loaded" FULLCONE_ROOT="$fake"
+echo "none [integrity] confidentiality" >"$fake/sys/kernel/security/lockdown"
+told "Secure Boot" secure-boot "fullcone_nat.ko is not signed" FULLCONE_ROOT="$fake"
+expect_match "in Chinese" "^secure-boot: .*没有签名" "$(doctor FULLCONE_ROOT="$fake" LC_ALL=zh_CN.UTF-8)"
+
+# names FUNCTION: that the doctor has there
+names() {
+	sed -n "/^$1() {/,/^}/s/^\t\([a-z0-9-]*\)) .*/\1/p" "$HERE/../scripts/fullcone-doctor"
+}
+
+expect_is "each finding has its words in Chinese" "$(names english)" "$(names chinese)"
+expect_is "and a command" "$(names english)" "$(names remedy)"
+
+finish
