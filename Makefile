@@ -6,7 +6,7 @@
 #				xt_FULLCONENAT.ko, if that has x_tables
 #	make KDIR=DIR		build it for the kernel whose build tree DIR is
 #	make iptables		build the plugin, iptables/libxt_FULLCONENAT.so
-#	make install		modules, the doctor, and the plugin if it is built
+#	make install		modules, programs, and the plugin if it is built
 #				(DESTDIR and PREFIX are honoured)
 #	make uninstall		and out again
 #	make check		all tests, in an emulated machine
@@ -26,6 +26,7 @@ KVERSION ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVERSION)/build
 PREFIX ?= /usr/local
 SBINDIR = $(DESTDIR)$(PREFIX)/sbin
+MAN8DIR = $(DESTDIR)$(PREFIX)/share/man/man8
 MODDIR = $(DESTDIR)/lib/modules/$(KVERSION)/updates
 
 all: module
@@ -39,12 +40,18 @@ iptables:
 install: module
 	for ko in *.ko; do install -D -m 644 $$ko $(MODDIR)/$$ko || exit; done
 	$(if $(DESTDIR),,depmod $(KVERSION))
-	install -D -m 755 scripts/fullcone-doctor $(SBINDIR)/fullcone-doctor
+	for program in fullcone-doctor fullcone-metrics; do \
+		install -D -m 755 scripts/$$program $(SBINDIR)/$$program || exit; \
+	done
+	for page in docs/man/*.8; do \
+		install -D -m 644 $$page $(MAN8DIR)/$${page##*/} || exit; \
+	done
 	[ ! -e iptables/libxt_FULLCONENAT.so ] || $(MAKE) -C iptables install
 
 uninstall:
 	rm -f $(MODDIR)/fullcone_nat.ko $(MODDIR)/xt_FULLCONENAT.ko
-	rm -f $(SBINDIR)/fullcone-doctor
+	rm -f $(SBINDIR)/fullcone-doctor $(SBINDIR)/fullcone-metrics
+	for page in docs/man/*.8; do rm -f $(MAN8DIR)/$${page##*/}; done
 	$(MAKE) -C iptables uninstall
 	$(if $(DESTDIR),,depmod $(KVERSION))
 
@@ -69,10 +76,13 @@ demo:
 lint:
 	scripts/lint
 
-clean:
+clean-module:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+clean: clean-module
 	$(MAKE) -C selftests clean
 	$(MAKE) -C iptables clean
 
 .PHONY: all module iptables install uninstall check check-debug check-hostile check-applications \
-	check-kernels check-machines check-configs check-mutations bench demo lint clean
+	check-kernels check-machines check-configs check-mutations bench \
+	demo lint clean clean-module
