@@ -16,6 +16,7 @@
 #	make check-machines	what can depend on the machine, on five others
 #	make check-configs	kernels with much switched off
 #	make check-mutations	whether the tests see wrong behaviour that is planted
+#	make check-packages	Debian's packages, on a fresh Debian in a folder
 #	make check-applications	the programs people want it for, between two homes
 #	make bench		what packets cost beside MASQUERADE; writes the page
 #	make demo		what STUN clients say, before and after
@@ -64,6 +65,9 @@ check-debug check-hostile check-applications: check-%:
 check-kernels check-machines check-configs: check-%:
 	scripts/check --$*
 
+check-packages:
+	scripts/package-test
+
 check-mutations:
 	scripts/planted --mutations
 
@@ -84,5 +88,5 @@ clean: clean-module
 	$(MAKE) -C iptables clean
 
 .PHONY: all module iptables install uninstall check check-debug check-hostile check-applications \
-	check-kernels check-machines check-configs check-mutations bench \
+	check-kernels check-machines check-configs check-mutations check-packages bench \
 	demo lint clean clean-module
