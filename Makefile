@@ -20,6 +20,7 @@
 #	make check-applications	the programs people want it for, between two homes
 #	make bench		what packets cost beside MASQUERADE; writes the page
 #	make demo		what STUN clients say, before and after
+#	make dist		fullcone_nat-VERSION.tar.gz, of what is committed
 #	make lint		sparse, checkpatch, shellcheck
 #	make clean
 
@@ -77,6 +78,9 @@ bench:
 demo:
 	scripts/demo
 
+dist:
+	name=fullcone_nat-$$(cat VERSION) && git archive --prefix=$$name/ -o $$name.tar.gz HEAD
+
 lint:
 	scripts/lint
 
@@ -89,4 +93,4 @@ clean: clean-module
 
 .PHONY: all module iptables install uninstall check check-debug check-hostile check-applications \
 	check-kernels check-machines check-configs check-mutations check-packages bench \
-	demo lint clean clean-module
+	demo dist lint clean clean-module
