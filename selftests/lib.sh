@@ -860,7 +860,7 @@ ipt() {
 # allow_in PROTO PORT: a service of the router itself, open to the outside;
 # needs "firewall nft"
 allow_in() {
-	on "$R" nft insert rule inet fullcone input "$1" dport "$2" accept ||
+	on "$R" nft insert rule "$firewall_family" fullcone input "$1" dport "$2" accept ||
 		bail_out "can't open $1 port $2 of the router"
 }
 

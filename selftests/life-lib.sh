@@ -14,15 +14,18 @@
 
 # The kernel of a namespace answers nothing handmade: no resets, no ICMP errors. No connection tracking is used for it.
 silence() {
-	local ns
+	local ns rule6="meta mark != 0x5e9 icmpv6 type destination-unreachable drop"
+
+	# without IPv6 there are no tables for both families
+	[[ $firewall_family == inet ]] || rule6=
 	for ns; do
 		on "$ns" nft -f - <<-END || bail_out "can't silence $ns"
-			table inet silence {
+			table $firewall_family silence {
 				chain output {
 					type filter hook output priority raw; policy accept;
 					meta mark != 0x5e9 tcp flags & rst == rst drop
 					meta mark != 0x5e9 icmp type destination-unreachable drop
-					meta mark != 0x5e9 icmpv6 type destination-unreachable drop
+					$rule6
 				}
 			}
 		END

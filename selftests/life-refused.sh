@@ -16,7 +16,7 @@ need_module
 life_network
 
 # X2's own kernel refuses; it has no socket anywhere.
-on "$X2" nft delete table inet silence
+on "$X2" nft delete table "$firewall_family" silence
 
 port_unreach=3/3
 [[ $FULLCONE_FAMILY == 4 ]] || port_unreach=1/4
