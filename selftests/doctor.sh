@@ -137,6 +137,13 @@ told "rules" rule-missing "none in PREROUTING"
 mends rule-missing
 told "rules" rule-order "another rule takes the packets"
 mends rule-order
+rules nft <<-END
+	-A POSTROUTING -o tun0 -j MASQUERADE
+	-A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE
+	-A POSTROUTING -o wan -j FULLCONENAT
+	-A PREROUTING -i wan -j FULLCONENAT
+END
+expect_not "rules for other packets may stand before" grep -q "^rule-order" <<<"$(doctor)"
 ipt nft -F
 
 # Flows from before
