@@ -82,7 +82,8 @@ built_edit() {
 		sed -i "s/^\(#define $name\)[[:space:]].*/\1 $value/" "$1/$file" &&
 			grep -qx "#define $name $value" "$1/$file" || return 1
 	done <<<"$BUILT_DEPTHS"
-	built_patch "$2" | quietly "$2-patch" patch -d "$1" -p1
+	built_patch "$2" >"$1/wanted.patch"
+	[[ ! -s $1/wanted.patch ]] || quietly "$2-patch" patch -d "$1" -p1 -i wanted.patch
 }
 
 # What watches need not be watched by KASAN, nor what gives processes their pages:
