@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Kernels built from the source of the distribution's own, and put into the cache like
-# a stock one: "debug", with everything on that complains, "locks", which counts who
-# waits for a lock, "native", which is user-mode Linux, "native-debug", that with KASAN and
+# a stock one: "debug", with everything on that complains, "kcsan", which sees data races,
+# "locks", which counts who waits for a lock, "native", which is user-mode Linux, "native-debug", that with KASAN and
 # others, for millions of packets, "bare" and "noproc", in which much is off that a kernel can
 # do without. Sourced by lib.sh.
 
-BUILT_KERNELS="debug locks native native-debug bare noproc"
+BUILT_KERNELS="debug kcsan locks native native-debug bare noproc"
 BUILT_CONFIGS=$(realpath "${BASH_SOURCE[0]%/*}/kernels")
 
 # What is different in the source of all, besides built_patch: of each allocation
@@ -47,9 +47,10 @@ built_key() {
 
 # built_patch VERSION: what else is different in its source
 built_patch() {
-	if [[ $1 == native* ]]; then
-		cat "$BUILT_CONFIGS/native.patch"
-	fi
+	local name=$1
+
+	[[ $1 != native* ]] || name=native
+	[[ ! -e $BUILT_CONFIGS/$name.patch ]] || cat "$BUILT_CONFIGS/$name.patch"
 }
 
 # built_make VERSION

@@ -17,6 +17,7 @@ watchers() {
 	local debug=/sys/kernel/debug
 
 	! grep -q ' kasan_report$' /proc/kallsyms || echo kasan
+	[[ ! -e $debug/kcsan ]] || echo kcsan
 	if [[ -e /proc/lockdep_stats ]]; then
 		if grep -q 'debug_locks: *1$' /proc/lockdep_stats; then
 			echo lockdep
@@ -51,7 +52,8 @@ leaks() {
 	echo scan >"$1" && echo scan >"$1" && cat "$1" >/dev/console
 }
 
-# Read from the device, which does not forget what "dmesg -C" clears.
+# Read from the device, which does not forget what "dmesg -C" clears. The kernel has data
+# races of its own, which are nobody's business here: ours have the module's name.
 complaints() {
 	local bad='WARNING:|BUG[: ]|Oops|general protection|Call Trace:|refcount_t'
 	bad+='|INFO: task .* blocked|detected stall|INFO: trying to register'
@@ -60,5 +62,6 @@ complaints() {
 	bad+='|ODEBUG|unregister_netdevice: waiting'
 
 	dd if=/dev/kmsg iflag=nonblock bs=8192 2>/dev/null |
-		sed "1,/$watch_mark/d" | grep -E "$bad" | cut -d ';' -f 2-
+		sed "1,/$watch_mark/d" | grep -E "$bad" | cut -d ';' -f 2- |
+		grep -v 'BUG: KCSAN: [^[]*$'
 }

@@ -248,10 +248,11 @@ is_newer() {
 
 kernel_complaints() {
 	# The marker may have been pushed out of the buffer: then all that is
-	# left is new.
+	# left is new. Data races without a module's name are the kernel's own.
 	dmesg | awk -v marker="$marker" '{ line[++n] = $0 } index($0, marker) { n = 0 }
 		END { for (i = 1; i <= n; i++) print line[i] }' |
-		grep -E 'WARNING:|BUG[: ]|Oops|general protection|KASAN|UBSAN|suspicious RCU|possible .*deadlock'
+		grep -E 'WARNING:|BUG[: ]|Oops|general protection|KASAN|UBSAN|suspicious RCU|possible .*deadlock' |
+		grep -v 'BUG: KCSAN: [^[]*$'
 }
 
 cleanup() {
