@@ -6,12 +6,12 @@
 #	selftests/run.sh [--list] [--only KIND] [--clock real|skip|all] [TEST...]
 #
 # Without names: all tests, but for those with a line "# only: KIND", which only --only
-# runs: "hostile" ones take long, "applications" want packages. Those that wait longer
-# than two minutes say so by a line "# clock: skip". "real", the default, leaves them
-# out; "skip" runs only them, as the virtual router does with its idle-skipping clock;
-# "all" runs both, on a real router an affair of hours. Those with a line
-# "# families: 4 6" are run over IPv4 and then over IPv6, or only over the one that
-# FULLCONE_FAMILY names.
+# runs: "hostile" ones take long, "applications" want packages, "debug" ones the debug
+# kernel. Those that wait longer than two minutes say so by a line "# clock: skip".
+# "real", the default, leaves them out; "skip" runs only them, as the virtual router does
+# with its idle-skipping clock; "all" runs both, on a real router an affair of hours.
+# Those with a line "# families: 4 6" are run over IPv4 and then over IPv6, or only over
+# the one that FULLCONE_FAMILY names.
 # --list prints the names only. The last line says how many points passed, failed
 # and were skipped; the exit status is 1 if one failed, 4 if none was run.
 

@@ -1,0 +1,216 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Without memory a request is refused or a packet dropped and counted; nothing that is half built stays to be seen, and nothing
+# leaks. Each allocation of loading, of a namespace, of a write and of a read fails in turn (failnth.c); then each place in the
+# module that asks for memory, while hosts speak; then any of them at random, beside packets on both processors.
+#
+# only: debug
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/race-lib.sh
+. "$(dirname "$0")/race-lib.sh"
+
+faults=/sys/kernel/debug/failslab
+static_re=${mapping_re/holddown/holddown|static}
+[[ -z $FULLCONE_STANDIN ]] || skip_all "needs the module"
+[[ -e $faults/require-start ]] || skip_all "needs a kernel with failslab and its filter by caller"
+need_tools objdump nm
+# what calls these asks for memory; the rest are the kernel's, which turns() has fail
+allocators='kmem_cache_alloc(_lru|_node|_trace)?|kmalloc(_node)?_trace|__kmalloc(_node)?|k(mem|str)dup|kvmalloc_node'
+allocators+='|krealloc|nf_ct_ext_add|rhashtable_insert_slow|rhltable_insert_slow'
+
+# Who watches memory must have some: without it he gives up, which would be a complaint.
+choose_caches() {
+	local cache
+
+	for cache in /sys/kernel/slab/*/failslab; do
+		case $cache in
+		*/kmemleak_* | */debug_objects_cache/*) ;;
+		*) echo 1 >"$cache" 2>/dev/null ;;
+		esac
+	done
+	echo Y >$faults/cache-filter
+	echo N >$faults/ignore-gfp-wait
+	echo N >$faults/task-filter
+	echo 0 >$faults/verbose
+	echo 32 >$faults/stacktrace-depth
+}
+
+# fail_at FIRST END PROBABILITY TIMES: what is called from there fails so often in a hundred, and at most so many times
+fail_at() {
+	echo "$1" >$faults/require-start
+	echo "$2" >$faults/require-end
+	echo "$4" >$faults/times
+	echo "$3" >$faults/probability
+}
+
+fail_no_more() {
+	echo 0 >$faults/probability
+}
+
+# turns DESCRIPTION NS ARGUMENT...: what failnth does there, or here
+turns() {
+	local said
+
+	said=$(${2:+on "$2"} "$HERE/failnth" "${@:3}" 2>&1)
+	# one allocation at least: a file that is opened
+	if [[ $said =~ ^([0-9]+)' allocations: '([0-9]+)' done, '([0-9]+)' refused'$ ]] && ((BASH_REMATCH[3])); then
+		pass "$1: $said"
+	else
+		fail "$1" "${said:0:2000}"
+	fi
+}
+
+# -- in turn: what a process asks for ---------------------------------------------------------------------------------
+
+# The module by itself, as failnth removes it.
+# shellcheck disable=SC2046 # a list
+loading() {
+	! module_loaded || bail_out "the module is loaded"
+	modprobe -qa nf_nat $(modinfo -F depends "$FULLCONE_KO" | tr , ' ') 2>/dev/null
+	turns "it is loaded or not" "" load "$FULLCONE_KO" "wan=wan max_mappings=100"
+}
+
+processes() {
+	local file
+
+	turns "a namespace is made or not" "$R" namespace
+	turns "an interface comes into the list or not" "$R" write $knobs/wan "wan lan" "wan"
+	turns "another knob" "$R" write $knobs/ports "2000-3000" "1024-65535"
+	turns "a static forward" "$R" write $state/mappings "add udp $H3:7000 $W:7000" "del udp $H3:7000"
+	turns "a static forward that waits" "$R" write $state/mappings "add tcp $H3:7001 ppp0:7001" "del tcp $H3:7001"
+	for file in mappings sessions stats status; do
+		turns "$file is read" "$R" read $state/$file
+	done
+	turns "a knob is read" "$R" read $knobs/wan
+}
+
+# -- in turn: places in the module -------------------------------------------------------------------------------------
+
+# places: "OFFSET FUNCTION" of each that asks for memory, but for what is gone when it has been loaded. The call's own
+# address is four bytes before where it returns to.
+places() {
+	{
+		nm -n "$FULLCONE_KO" | awk '$2 ~ /[tT]/ { print "function", $1, $3 }'
+		objdump -r -j .text "$FULLCONE_KO" | grep -E " ($allocators)-0x" | awk '{ print "call", $1 }'
+	} | awk '
+		function number(hex,  n, i) {
+			for (i = 1; i <= length(hex); i++)
+				n = n * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
+			return n
+		}
+		$1 == "function" { at[++n] = number($2); name[n] = $3 }
+		$1 == "call" {
+			call = number($2)
+			best = 0
+			for (i = 1; i <= n; i++)
+				if (at[i] <= call && at[i] >= at[best])
+					best = i
+			print call + 4, name[best]
+		}'
+}
+
+# All that asks for memory, in one go; with one place failing, or none.
+# shellcheck disable=SC2154 # make_ns sets it
+work() {
+	{
+		ip netns add "$small" && ip -n "$small" link set lo up
+		on "$small" sh -c "echo lo >$knobs/wan; echo 'add udp 10.9.9.9:9 127.0.0.1:9' >$state/mappings"
+		ip netns del "$small"
+		for value in "" wan; do
+			knob wan "$value"
+		done
+		knob filter_udp apdf
+		knob filter_tcp adf
+		on "$R" sh -c "echo 'add tcp $H3:7001 $W:7001' >$state/mappings"
+		# X2 is first, so that X1 gets another port
+		probe "$X2" udp 6000 $A:3000
+		probe "$X1" udp 6000 $A:3000 $B:3000
+		probe "$X1" tcp 6000 $A:3000
+		probe "$X1" icmp 600 $A
+		probe "$STRANGER" tcp 6000 $W:7001
+		probe "$X2" udp 6001 $W:6000
+		on "$R" sh -c "echo 'del tcp $H3:7001' >$state/mappings"
+		on "$R" cat $state/mappings $state/sessions
+	} >"$TMP/work" 2>&1
+}
+
+place() {
+	local before
+
+	before=$(stat_of drop_no_memory)
+	fail_at $((text + $1)) $((text + $1 + 1)) 100 1
+	PROBE_TIMEOUT=0.5 work
+	fail_no_more
+	if [[ $(<$faults/times) != 0 ]]; then
+		fail "$2 at $1: it has failed" "it was not called"
+		return
+	fi
+	pass "$2 at $1 has failed; packets dropped: $(($(stat_of drop_no_memory) - before))"
+	on "$R" cat $state/mappings >"$TMP/seen"
+	expect_is "no mapping is half there" "" "$(grep -Ev -- "$static_re" "$TMP/seen")"
+	flush_state
+	PROBE_TIMEOUT=10 work
+	expect_other_endpoint "all works: X1 has another endpoint than X2" "$W:6000" "$(sed -n 2p "$TMP/work")"
+	expect_is "and one for all" "$(sed -n 2p "$TMP/work")" "$(sed -n 3p "$TMP/work")"
+	flush_state
+}
+
+all_places() {
+	local call function
+
+	text=$(<"/sys/module/fullcone_nat/sections/.text")
+	places >"$TMP/places"
+	note "places that ask for memory: $(wc -l <"$TMP/places")"
+	expect "they were found" test -s "$TMP/places"
+	while read -r call function; do
+		# called before its text has an address to be seen; loading() has had it fail
+		[[ $function == fcn_param_set ]] || place "$call" "$function"
+	done <"$TMP/places"
+}
+
+# -- at random --------------------------------------------------------------------------------------------------------
+
+race() {
+	local round=0
+
+	while ((round < rounds)); do
+		echo "add udp $LAN.4:7000 $W:7000" >"$state/mappings"
+		echo "wan gone0" >"$knobs/wan"
+		more drop_no_memory 5 || break
+		echo wan >"$knobs/wan"
+		echo "del udp $LAN.4:7000" >"$state/mappings"
+		((++round))
+	done 2>/dev/null
+	count rounds "$round"
+}
+
+at_random() {
+	local end
+
+	end=$((text + $(objdump -h -j .text "$FULLCONE_KO" | awk '$2 == ".text" { print "0x" $3 }')))
+	must_knob filter_udp apdf
+	packets
+	fail_at $((text)) "$end" 10 -1
+	run_race race
+	fail_no_more
+	expect "an interface comes into the list" knob wan wan
+	must_knob filter_udp eif
+	settled
+}
+
+choose_caches
+at_exit fail_no_more
+loading
+race_network
+# the module's own caches
+choose_caches
+# for a namespace that work() makes and deletes
+make_ns small s
+ip netns del "$small"
+processes
+all_places
+at_random
+finish
