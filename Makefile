@@ -18,8 +18,10 @@
 #	make check-mutations	whether the tests see wrong behaviour that is planted
 #	make check-packages	Debian's packages, on a fresh Debian in a folder
 #	make check-applications	the programs people want it for, between two homes
+#	make applications	those, and docs/applications.md of what has come of it
 #	make bench		what packets cost beside MASQUERADE; writes the page
 #	make demo		what STUN clients say, before and after
+#	make demo-matrix	whom a peer reaches directly, by the types of both NATs
 #	make dist		fullcone_nat-VERSION.tar.gz, of what is committed
 #	make lint		sparse, checkpatch, shellcheck
 #	make clean
@@ -72,11 +74,17 @@ check-packages:
 check-mutations:
 	scripts/planted --mutations
 
+applications:
+	scripts/applications
+
 bench:
 	scripts/bench
 
 demo:
 	scripts/demo
+
+demo-matrix:
+	scripts/matrix
 
 dist:
 	name=fullcone_nat-$$(cat VERSION) && git archive --prefix=$$name/ -o $$name.tar.gz HEAD
@@ -92,5 +100,5 @@ clean: clean-module
 	$(MAKE) -C iptables clean
 
 .PHONY: all module iptables install uninstall check check-debug check-hostile check-applications \
-	check-kernels check-machines check-configs check-mutations check-packages bench \
-	demo dist lint clean clean-module
+	check-kernels check-machines check-configs check-mutations check-packages applications \
+	bench demo demo-matrix dist lint clean clean-module
