@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The parts of docs/applications.md out of what scripts/check --applications prints: with
-# -v part=rows the table, with -v part=moments the mappings of each scenario. Its notes are
+# -v part=rows the table, with -v part=moments the mappings of each scenario; status 1 if a
+# scenario has not been seen behind both. Its notes are
 # lines "# row: SCENARIO | masquerade|module | TEXT", "# version: PACKAGE VERSION" and
 # "# mapping: LINE" below a line with the test's name.
 
@@ -37,10 +38,13 @@ END {
 			row(scenario[i])
 		else
 			moment(scenario[i])
+	exit missing || !scenarios
 }
 
 function row(what,    test) {
 	test = of[what]
+	if (!((what, "masquerade") in told) || !((what, "module") in told))
+		missing = 1
 	if (i == 1)
 		print "| what | behind MASQUERADE | behind the module | with | test |\n|---|---|---|---|---|"
 	printf "| %s | %s | %s | %s | `%s` |\n", what, told[what, "masquerade"], told[what, "module"], with[test], test

@@ -9,10 +9,11 @@ BEGIN {
 	title["punch-masquerade"] = "MASQUERADE, a neighbour has the port"
 	order = split("punch-matrix punch-carrier punch-masquerade", panel, " ")
 	name["full"] = "full cone"
-	name["restricted"] = "restricted cone"
+	name["restricted"] = "restricted"
 	name["port-restricted"] = "port-restricted"
 	name["symmetric"] = "symmetric"
 	name["masquerade"] = "MASQUERADE"
+	cell = 96
 	colour["direct"] = "#2e8b57"
 	colour["relay"] = "#d9a521"
 	colour["no way"] = "#b0413e"
@@ -71,46 +72,47 @@ function table(test,    i, j, n) {
 	print ""
 }
 
-function picture(    x, p, width, most) {
-	for (p = 1; p <= order; p++) {
-		x += panel_width(panel[p])
-		most = types[panel[p]] > most ? types[panel[p]] : most
-	}
-	width = x + 20
-	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n", \
-		width, 100 + 44 * most
-	printf "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
+# Two panels beside each other, and what comes after below them
+function picture(    p, x, y, below, wide, high) {
 	x = 10
 	for (p = 1; p <= order; p++) {
-		draw(panel[p], x)
-		x += panel_width(panel[p])
+		if (p > 1 && p % 2) {
+			x = 10
+			y = below
+		}
+		place[p] = x " " y
+		x += 130 + cell * types[panel[p]]
+		wide = x > wide ? x : wide
+		high = y + 70 + 36 * types[panel[p]]
+		below = high > below ? high : below
+	}
+	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\"", \
+		wide, below, wide, below
+	print " font-family=\"sans-serif\" font-size=\"12\">"
+	print "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>"
+	for (p = 1; p <= order; p++) {
+		split(place[p], at, " ")
+		draw(panel[p], at[1], at[2])
 	}
 	print "</svg>"
-}
-
-function panel_width(test) {
-	return types[test] ? 140 + 108 * types[test] : 0
 }
 
 function text(x, y, anchor, fill, what) {
 	printf "<text x=\"%d\" y=\"%d\" text-anchor=\"%s\" fill=\"%s\">%s</text>\n", x, y, anchor, fill, what
 }
 
-function draw(test, x,    i, j, n, what) {
-	n = types[test]
-	if (!n)
-		return
-	printf "<g><title>%s</title>\n", title[test]
-	printf "<text x=\"%d\" y=\"24\" font-size=\"15\" font-weight=\"bold\" fill=\"#222\">%s</text>\n", x, title[test]
-	for (i = 1; i <= n; i++) {
-		text(x + 120 + 108 * (i - 1) + 52, 56, "middle", "#222", name[type[test, i]])
-		text(x + 112, 90 + 44 * (i - 1), "end", "#222", name[type[test, i]])
-		for (j = 1; j <= n; j++) {
+function draw(test, x, y,    i, j, what) {
+	printf "<text x=\"%d\" y=\"%d\" font-size=\"14\" font-weight=\"bold\" fill=\"#222\">%s</text>\n", \
+		x, y + 22, title[test]
+	for (i = 1; i <= types[test]; i++) {
+		text(x + 110 + cell * (i - 1) + cell / 2, y + 48, "middle", "#222", name[type[test, i]])
+		text(x + 104, y + 76 + 36 * (i - 1), "end", "#222", name[type[test, i]])
+		for (j = 1; j <= types[test]; j++) {
 			what = outcome(test, type[test, i], type[test, j])
-			printf "<rect x=\"%d\" y=\"%d\" width=\"104\" height=\"40\" rx=\"4\" fill=\"%s\"/>\n", \
-				x + 120 + 108 * (j - 1), 66 + 44 * (i - 1), what in colour ? colour[what] : "#777"
-			text(x + 120 + 108 * (j - 1) + 52, 90 + 44 * (i - 1), "middle", "white", what)
+			printf "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"32\" rx=\"4\" fill=\"%s\"/>\n", \
+				x + 110 + cell * (j - 1), y + 56 + 36 * (i - 1), cell - 4, \
+				what in colour ? colour[what] : "#777"
+			text(x + 110 + cell * (j - 1) + cell / 2 - 2, y + 76 + 36 * (i - 1), "middle", "white", what)
 		}
 	}
-	print "</g>"
 }
