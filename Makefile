@@ -16,7 +16,7 @@
 #	make check-machines	what can depend on the machine, on five others
 #	make check-configs	kernels with much switched off
 #	make check-mutations	whether the tests see wrong behaviour that is planted
-#	make check-packages	Debian's packages, on a fresh Debian in a folder
+#	make check-packages	Debian's packages, on a fresh Debian in a folder; OpenWrt's
 #	make check-applications	the programs people want it for, between two homes
 #	make applications	those, and docs/applications.md of what has come of it
 #	make bench		what packets cost beside MASQUERADE; writes the page
@@ -69,6 +69,7 @@ check-kernels check-machines check-configs: check-%:
 	scripts/check --$*
 
 check-packages:
+	scripts/openwrt-test
 	scripts/package-test
 
 check-mutations:
