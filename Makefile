@@ -9,6 +9,7 @@
 #	make install		modules, programs, and the plugin if it is built
 #				(DESTDIR and PREFIX are honoured)
 #	make uninstall		and out again
+#	make install-akms	the source, to where Alpine's akms builds it for each kernel
 #	make check		all tests, in an emulated machine
 #	make check-debug	all tests on a kernel that complains; takes hours
 #	make check-hostile	hostile packets by the million, abuse, weeks of use; hours
@@ -16,7 +17,7 @@
 #	make check-machines	what can depend on the machine, on five others
 #	make check-configs	kernels with much switched off
 #	make check-mutations	whether the tests see wrong behaviour that is planted
-#	make check-packages	Debian's packages, on a fresh Debian in a folder; OpenWrt's
+#	make check-packages	Debian's packages, on a fresh Debian in a folder; OpenWrt's and Alpine's
 #	make check-applications	the programs people want it for, between two homes
 #	make applications	those, and docs/applications.md of what has come of it
 #	make bench		what packets cost beside MASQUERADE; writes the page
@@ -32,6 +33,7 @@ PREFIX ?= /usr/local
 SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 MAN8DIR = $(DESTDIR)$(PREFIX)/share/man/man8
 MODDIR = $(DESTDIR)/lib/modules/$(KVERSION)/updates
+AKMSDIR = $(DESTDIR)/usr/src/fullcone-nat-$(shell cat VERSION)
 
 all: module
 
@@ -59,6 +61,11 @@ uninstall:
 	$(MAKE) -C iptables uninstall
 	$(if $(DESTDIR),,depmod $(KVERSION))
 
+install-akms:
+	install -d $(AKMSDIR)/include
+	install -m 644 $(filter-out %.mod.c,$(wildcard *.c)) Kbuild VERSION alpine/AKMBUILD $(AKMSDIR)
+	install -m 644 include/*.h $(AKMSDIR)/include
+
 check:
 	scripts/check
 
@@ -69,6 +76,7 @@ check-kernels check-machines check-configs: check-%:
 	scripts/check --$*
 
 check-packages:
+	scripts/alpine-test
 	scripts/openwrt-test
 	scripts/package-test
 
@@ -100,6 +108,6 @@ clean: clean-module
 	$(MAKE) -C selftests clean
 	$(MAKE) -C iptables clean
 
-.PHONY: all module iptables install uninstall check check-debug check-hostile check-applications \
-	check-kernels check-machines check-configs check-mutations check-packages applications \
-	bench demo demo-matrix dist lint clean clean-module
+.PHONY: all module iptables install uninstall install-akms check check-debug check-hostile \
+	check-applications check-kernels check-machines check-configs check-mutations check-packages \
+	applications bench demo demo-matrix dist lint clean clean-module
