@@ -46,7 +46,7 @@ iptables:
 install: module
 	for ko in *.ko; do install -D -m 644 $$ko $(MODDIR)/$$ko || exit; done
 	$(if $(DESTDIR),,depmod $(KVERSION))
-	for program in fullcone-doctor fullcone-metrics; do \
+	for program in fullcone-doctor fullcone-metrics fullcone-top; do \
 		install -D -m 755 scripts/$$program $(SBINDIR)/$$program || exit; \
 	done
 	for page in docs/man/*.8; do \
@@ -56,7 +56,7 @@ install: module
 
 uninstall:
 	rm -f $(MODDIR)/fullcone_nat.ko $(MODDIR)/xt_FULLCONENAT.ko
-	rm -f $(SBINDIR)/fullcone-doctor $(SBINDIR)/fullcone-metrics
+	rm -f $(SBINDIR)/fullcone-doctor $(SBINDIR)/fullcone-metrics $(SBINDIR)/fullcone-top
 	for page in docs/man/*.8; do rm -f $(MAN8DIR)/$${page##*/}; done
 	$(MAKE) -C iptables uninstall
 	$(if $(DESTDIR),,depmod $(KVERSION))
