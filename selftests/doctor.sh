@@ -14,9 +14,15 @@ home_network
 reflectors
 ip -n "$R" route add default via $A
 
-# doctor [VARIABLE=VALUE...]: what it says to root, in the shell of small routers
+# doctor [VARIABLE=VALUE...] [-- ARGUMENT...]: what it says to root, in the shell of small routers
 doctor() {
-	on "$R" env -u LANG -u LC_ALL "$@" busybox ash "$HERE/../scripts/fullcone-doctor"
+	local variables=()
+
+	while (($#)) && [[ $1 != -- ]]; do
+		variables+=("$1")
+		shift
+	done
+	on "$R" env -u LANG -u LC_ALL ${variables[@]+"${variables[@]}"} busybox ash "$HERE/../scripts/fullcone-doctor" "${@:2}"
 }
 
 # told DESCRIPTION NAME TEXT [VARIABLE=VALUE...]
@@ -204,6 +210,9 @@ told "installed" not-loaded "not loaded" FULLCONE_ROOT="$fake"
 echo "none [integrity] confidentiality" >"$fake/sys/kernel/security/lockdown"
 told "Secure Boot" secure-boot "fullcone_nat.ko is not signed" FULLCONE_ROOT="$fake"
 expect_match "in Chinese" "^secure-boot: .*没有签名" "$(doctor FULLCONE_ROOT="$fake" LC_ALL=zh_CN.UTF-8)"
+expect_match "in Chinese, where it is asked for" "^secure-boot: .*没有签名" "$(doctor FULLCONE_ROOT="$fake" -- --lang zh)"
+expect_match "in English, likewise" "^secure-boot: .*is not signed" "$(doctor FULLCONE_ROOT="$fake" LC_ALL=zh_CN.UTF-8 -- --lang en)"
+expect_is "nothing else is taken" 2 "$(doctor -- --repair 2>/dev/null; echo $?)"
 
 # names FUNCTION: that the doctor has there
 names() {
