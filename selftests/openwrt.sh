@@ -122,6 +122,13 @@ knob_is "likewise a list" reserved_ports ""
 knob_is "one that makes no sense changes nothing" filter_udp eif
 expect_match "and is told in the log" "filter_udp does not take \"open\"" "$(cat "$root/log")"
 expect_match "procd calls again when the configuration changes" "reload with fullcone_nat" "$(service triggers)"
+configure "	option enabled '1'" "	list network 'wan'" "	option filter_udp 'apdf'" "	option filter_tcp 'eif'" \
+	"	option max_mappings '2000'" "	option host_max_mappings '500'" "	option host_max_rate '50'" \
+	"	option mapping_max_sessions '100'" "	list network6 'wan'"
+service reload
+for knob in filter_udp=apdf filter_tcp=eif max_mappings=2000 host_max_mappings=500 host_max_rate=50 mapping_max_sessions=100 wan6=wan; do
+	knob_is "what LuCI's page sets: ${knob%=*}" "${knob%=*}" "${knob#*=}"
+done
 configure "	option enabled '0'" "	list network 'wan'"
 service reload
 knob_is "switched off" wan ""
