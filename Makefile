@@ -18,6 +18,7 @@
 #	make check-configs	kernels with much switched off
 #	make check-mutations	whether the tests see wrong behaviour that is planted
 #	make check-packages	Debian's packages, on a fresh Debian in a folder; OpenWrt's and Alpine's
+#	make check-luci		OpenWrt's web page, in a browser without a screen
 #	make check-applications	the programs people want it for, between two homes
 #	make applications	those, and docs/applications.md of what has come of it
 #	make bench		what packets cost beside MASQUERADE; writes the page
@@ -80,6 +81,9 @@ check-packages:
 	scripts/openwrt-test
 	scripts/package-test
 
+check-luci:
+	scripts/luci-test
+
 check-mutations:
 	scripts/planted --mutations
 
@@ -110,4 +114,4 @@ clean: clean-module
 
 .PHONY: all module iptables install uninstall install-akms check check-debug check-hostile \
 	check-applications check-kernels check-machines check-configs check-mutations check-packages \
-	applications bench demo demo-matrix dist lint clean clean-module
+	check-luci applications bench demo demo-matrix dist lint clean clean-module
