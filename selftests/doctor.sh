@@ -61,7 +61,7 @@ endpoint x1 "$X1" udp 5000 $A:3000
 expect_is "a stranger gets in" $Z:6000 "$(stranger "$(mapped x1)")"
 healthy "full cone"
 expect_match "who is not root is told so" "^not-root: " \
-	"$(on "$R" setpriv --reuid 65534 --clear-groups busybox ash "$HERE/../scripts/fullcone-doctor")"
+	"$(on "$R" setpriv --reuid 65534 --clear-groups busybox ash -s <"$HERE/../scripts/fullcone-doctor")"
 
 # Interfaces and routes
 must_knob wan ""

@@ -74,6 +74,7 @@ fi
 expect "into a file" metrics "$TMP/file"
 expect "which is whole" well_formed "$TMP/file"
 expect_not "and alone" test -e "$TMP/file.new"
-expect_not "who may not read it is told" on "$R" setpriv --reuid 65534 --regid 65534 --clear-groups busybox ash "$HERE/../scripts/fullcone-metrics"
+expect_match "who may not read it is told" "can't read /proc/net/fullcone_nat/stats" \
+	"$(on "$R" setpriv --reuid 65534 --regid 65534 --clear-groups busybox ash -s 2>&1 <"$HERE/../scripts/fullcone-metrics")"
 
 finish
