@@ -233,8 +233,11 @@ static void parse_source(const struct xt_option_call *cb,
 			 const struct family *family, unsigned int proto,
 			 struct nf_nat_range2 *range)
 {
-	char *copy = xtables_strdup(cb->arg), *text = copy, *dash, *ports;
+	char *copy = strdup(cb->arg), *text = copy, *dash, *ports;
 
+	/* xtables_strdup() is there since iptables 1.8.8 */
+	if (!copy)
+		xtables_error(RESOURCE_PROBLEM, "FULLCONENAT: no memory");
 	ports = cut_ports(family, &text);
 	dash = strchr(text, '-');
 	if (dash)
