@@ -68,7 +68,14 @@ async def connected(args, relay):
 
 
 async def run(args):
-    connection = await connected(args, False) or await connected(args, True)
+    connection = await connected(args, False)
+    # one may have found a way in the very moment in which the other has given up
+    both = await swap(args.place, args.name + "-found", "yes" if connection else "no")
+    if connection and not both.startswith("yes"):
+        await connection.close()
+        connection = None
+    if not connection:
+        connection = await connected(args, True)
     if not connection:
         print("none")
         return 1
@@ -93,7 +100,8 @@ def main():
     parser.add_argument("role", choices=["controlling", "controlled"])
     args = parser.parse_args()
     try:
-        return asyncio.run(run(args))
+        # a peer that has died is not waited for
+        return asyncio.run(asyncio.wait_for(run(args), 8 * TIMEOUT))
     except (ConnectionError, asyncio.TimeoutError):
         print("none")
         return 1
