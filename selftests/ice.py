@@ -15,6 +15,8 @@ found a way, 1 if not.
 import argparse
 import asyncio
 import json
+import random
+import socket
 
 import aioice
 
@@ -24,11 +26,16 @@ TIMEOUT = 15
 
 async def swap(place, name, text):
     address, port = place.rsplit(":", 1)
-    reader, writer = await asyncio.open_connection(address, int(port))
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # the two ports that the system would choose from are for the agent
+    sock.bind(("", random.randrange(40000, 50000)))
+    await asyncio.get_running_loop().sock_connect(sock, (address, int(port)))
+    reader, writer = await asyncio.open_connection(sock=sock)
     writer.write(f"{name} {text}\n".encode())
     answer = await reader.readline()
-    # no TIME_WAIT: there are few ports
-    writer.transport.abort()
+    writer.close()
     return answer.decode()
 
 
