@@ -185,8 +185,12 @@ static ssize_t whole(const struct file *f, char *buf)
 
 	if (fd < 0)
 		return -1;
-	while ((n = read(fd, buf + len, WHOLE_MAX - 1 - (size_t)len)) > 0)
+	while ((n = read(fd, buf + len, WHOLE_MAX - 1 - (size_t)len)) > 0) {
 		len += n;
+		/* one read has all of a knob; the next might have the end of a longer value */
+		if (f->knob)
+			break;
+	}
 	if (n < 0)
 		complain("read: %s", strerror(errno));
 	close(fd);
