@@ -6,13 +6,15 @@
  *
  *	failnth load FILE [PARAMETERS]	load a module, which is not loaded, and remove it
  *	failnth namespace		make a network namespace that has our files
- *	failnth write FILE TEXT UNDO	write TEXT, then UNDO, which has the file read as before;
- *					what is behind " expires=" in a line is not compared
+ *	failnth write FILE TEXT UNDO [STATE]
+ *					write TEXT, then UNDO, which has the file, or another
+ *					that tells the state, read as before; what is behind
+ *					" expires=" in a line is not compared
  *	failnth read FILE		read it to its end
  *
  * Prints "N allocations: D done, R refused", and in other lines what is wrong; the exit
- * status is 1 then. Needs a kernel with failslab, switched on for the caches in question
- * (Documentation/fault-injection/fault-injection.rst).
+ * status is 1 then. Needs a kernel with failslab, told to fail allocations that may wait,
+ * too (Documentation/fault-injection/fault-injection.rst).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -131,18 +133,18 @@ static struct outcome unshare_net(unsigned int nth)
 
 /* Files */
 
-static const char *file, *text, *undo;
+static const char *file, *state_file, *text, *undo;
 static char before[STATE_MAX], after[STATE_MAX];
 
-/* The file's text, without what changes by itself. */
+/* What is told of the state, without what changes by itself. */
 static void state(char *out)
 {
-	FILE *in = fopen(file, "r");
+	FILE *in = fopen(state_file, "r");
 	char line[4096], *end;
 	size_t used = 0;
 
 	if (!in)
-		err(EXIT_USAGE, "%s", file);
+		err(EXIT_USAGE, "%s", state_file);
 	while (fgets(line, sizeof(line), in)) {
 		end = strstr(line, " expires=");
 		if (end)
@@ -250,8 +252,9 @@ int main(int argc, char **argv)
 		in_turn(load);
 	} else if (argc == 2 && !strcmp(argv[1], "namespace")) {
 		in_turn(unshare_net);
-	} else if (argc == 5 && !strcmp(argv[1], "write")) {
+	} else if ((argc == 5 || argc == 6) && !strcmp(argv[1], "write")) {
 		file = argv[2];
+		state_file = argc == 6 ? argv[5] : file;
 		text = argv[3];
 		undo = argv[4];
 		learn_states();
