@@ -21,6 +21,10 @@ firewall nft
 reflectors
 on "$X1" ip xfrm state >/dev/null 2>&1 || skip_all "needs IPsec in the kernel"
 
+# The kernel waits a minute for a part of a cipher that it has to load, which is no time where idle time is skipped.
+modprobe -qa hmac sha256_generic sha512_generic aes_generic cbc ctr gcm ghash_generic authenc echainiv seqiv esp4 || :
+modprobe -q drbg || :
+
 # charon_up NAME NS REST-OF-CONNECTION: a daemon of its own there, with what it believes to be /run
 charon_up() {
 	mkdir -p "$TMP/$1.d"
