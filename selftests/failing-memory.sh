@@ -42,10 +42,16 @@ fail_no_more() {
 	echo 0 >$faults/probability
 }
 
+# for_modules: only what a module asks for, or has others ask for, can fail. There is none but ours.
+for_modules() {
+	fail_at 0xffffffffa0000000 0xffffffffff000000 0 -1
+}
+
 # turns DESCRIPTION NS ARGUMENT...: what failnth does there, or here
 turns() {
 	local said
 
+	for_modules
 	said=$(${2:+on "$2"} "$HERE/failnth" "${@:3}" 2>&1)
 	# one allocation at least: a file that is opened
 	if [[ $said =~ ^([0-9]+)' allocations: '([0-9]+)' done, '([0-9]+)' refused'$ ]] && ((BASH_REMATCH[3])); then
