@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Without memory a request is refused or a packet dropped and counted; nothing that is half built stays to be seen, and nothing
-# leaks. Each allocation of loading, of a namespace, of a write and of a read fails in turn (failnth.c); then each place in the
-# module that asks for memory, while hosts speak; then any of them at random, beside packets on both processors.
+# leaks. Each allocation that the module has others make or makes itself when it is loaded, for a namespace and for a write, and
+# each of a read, fails in turn (failnth.c); then each place in the module that asks for memory, while hosts speak; then any of
+# them at random, beside packets on both processors.
 #
 # only: debug
 
@@ -42,18 +43,25 @@ fail_no_more() {
 	echo 0 >$faults/probability
 }
 
-# for_modules: only what a module asks for, or has others ask for, can fail. There is none but ours.
+# Only what a module asks for, or has others ask for: there is none but ours.
 for_modules() {
 	fail_at 0xffffffffa0000000 0xffffffffff000000 0 -1
 }
 
-# turns DESCRIPTION NS ARGUMENT...: what failnth does there, or here
+for_all() {
+	fail_at 0 0xffffffffffffffff 0 -1
+}
+
+# turns DESCRIPTION NS ARGUMENT...: what failnth does there, or here. What a reader needs the kernel asks for.
 turns() {
 	local said
 
-	for_modules
+	if [[ $3 == read ]]; then
+		for_all
+	else
+		for_modules
+	fi
 	said=$(${2:+on "$2"} "$HERE/failnth" "${@:3}" 2>&1)
-	# one allocation at least: a file that is opened
 	if [[ $said =~ ^([0-9]+)' allocations: '([0-9]+)' done, '([0-9]+)' refused'$ ]] && ((BASH_REMATCH[3])); then
 		pass "$1: $said"
 	else
