@@ -44,34 +44,35 @@ static void complain(unsigned int nth, const char *what)
 	wrong = true;
 }
 
+/* Open all the time: to open it would be one of the things that may fail. */
+static int nth_file;
+
+static void open_nth(void)
+{
+	nth_file = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (nth_file < 0)
+		err(EXIT_USAGE, "fail-nth");
+}
+
 /* Of this thread the @nth allocation from now on fails; 0: none. */
 static void fail_nth(unsigned int nth)
 {
 	char text[16];
-	int fd = open("/proc/thread-self/fail-nth", O_WRONLY);
 
-	if (fd < 0)
-		err(EXIT_USAGE, "fail-nth");
-	if (write(fd, text, (size_t)snprintf(text, sizeof(text), "%u", nth)) < 0)
+	if (pwrite(nth_file, text, (size_t)snprintf(text, sizeof(text), "%u", nth), 0) < 0)
 		err(EXIT_USAGE, "fail-nth: %u", nth);
-	/* closing it is one of the things that may fail */
-	close(fd);
 }
 
 /* Returns whether it came so far, and ends it; errno stays. */
 static bool has_failed(void)
 {
 	char text[16] = "";
-	int error = errno, fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	int error = errno;
 	bool failed;
 
-	/* this may have been the one that failed */
-	if (fd < 0)
-		fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+	if (pread(nth_file, text, sizeof(text) - 1, 0) < 0)
 		err(EXIT_USAGE, "fail-nth");
 	failed = atoi(text) == 0;
-	close(fd);
 	fail_nth(0);
 	errno = error;
 	return failed;
@@ -115,6 +116,7 @@ static struct outcome unshare_net(unsigned int nth)
 	if (child < 0)
 		err(EXIT_USAGE, "fork");
 	if (!child) {
+		open_nth();
 		fail_nth(nth);
 		status = unshare(CLONE_NEWNET) ? 0 : IS_DONE;
 		if (has_failed())
@@ -216,7 +218,8 @@ static struct outcome get(unsigned int nth)
 		n = read(fd, buffer, sizeof(buffer));
 	it.done = fd >= 0 && !n;
 	it.failed = has_failed();
-	if (!it.done && errno != ENOMEM)
+	/* procfs says so where there is no memory for an inode */
+	if (!it.done && errno != ENOMEM && errno != ENOENT)
 		complain(nth, strerror(errno));
 	if (fd >= 0)
 		close(fd);
@@ -246,6 +249,7 @@ static void in_turn(struct outcome (*act)(unsigned int nth))
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	open_nth();
 	if (argc >= 3 && !strcmp(argv[1], "load")) {
 		module_file = argv[2];
 		module_parameters = argc > 3 ? argv[3] : "";
