@@ -3,9 +3,9 @@
 #
 # Kernels built from the source of the distribution's own, and put into the cache like
 # a stock one: "debug", with everything on that complains, "kcsan", which sees data races,
-# "locks", which counts who waits for a lock, "native", which is user-mode Linux, "native-debug", that with KASAN and
-# others, for millions of packets, "bare" and "noproc", in which much is off that a kernel can
-# do without. Sourced by lib.sh.
+# "locks", which counts who waits for a lock, "native", which is user-mode Linux,
+# "native-debug", that with KASAN and others, for millions of packets, "bare" and "noproc", in
+# which much is off that a kernel can do without. Sourced by lib.sh.
 
 BUILT_KERNELS="debug kcsan locks native native-debug bare noproc"
 BUILT_CONFIGS=$(realpath "${BASH_SOURCE[0]%/*}/kernels")

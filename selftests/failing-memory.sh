@@ -102,8 +102,8 @@ processes() {
 
 # -- in turn: places in the module -------------------------------------------------------------------------------------
 
-# places: "OFFSET FUNCTION" of each that asks for memory, but for what is gone when it has been loaded. The call's own
-# address is four bytes before where it returns to.
+# places: "OFFSET FUNCTION" of each that asks for memory, but for what is gone when it has been loaded. OFFSET is where the
+# call returns to, four bytes behind what has to be relocated.
 places() {
 	{
 		nm -n "$FULLCONE_KO" | awk '$2 ~ /[tT]/ { print "function", $1, $3 }'
@@ -132,9 +132,8 @@ work() {
 		ip netns add "$small" && ip -n "$small" link set lo up
 		on "$small" sh -c "echo lo >$knobs/wan; echo 'add udp 10.9.9.9:9 127.0.0.1:9' >$state/mappings"
 		ip netns del "$small"
-		for value in "" wan; do
-			knob wan "$value"
-		done
+		knob wan ""
+		knob wan wan
 		knob filter_udp apdf
 		knob filter_tcp adf
 		on "$R" sh -c "echo 'add tcp $H3:7001 $W:7001' >$state/mappings"
