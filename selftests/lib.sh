@@ -295,17 +295,12 @@ count_mappings() {
 
 	[[ -z $FULLCONE_STANDIN && -n ${R:-} ]] && module_loaded &&
 		on "$R" test -e /proc/net/fullcone_nat 2>/dev/null || return
-	wait_for 60 all_flushed
+	flush_mappings
+	wait_for 60 mappings_are 0
 	expect_is "after a flush the router has no mapping" 0 "$(stat_of mappings)"
 	made=$(($(stat_of mappings_created) + $(stat_of mappings_adopted)))
 	expect_is "as many mappings have ended as were made" "$made" \
 		"$(($(stat_of mappings_expired) + $(stat_of mappings_ended)))"
-}
-
-# A host that goes on with a connection that it has not closed yet has a mapping again.
-all_flushed() {
-	flush_mappings
-	mappings_are 0
 }
 
 mappings_are() {
