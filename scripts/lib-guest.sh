@@ -12,14 +12,16 @@ watch_from_here() {
 	echo "$watch_mark" >/dev/kmsg
 }
 
-# KCSAN waits for somebody else's access for 20 or 80 microseconds, in which an emulated
-# processor does hardly anything.
+# KCSAN stops at one access in 4,000 and waits for somebody else's for 20 or 80 microseconds,
+# in which an emulated processor does hardly anything. It is to stop for a third of the time.
 watch_longer() {
-	local window
+	local parameters=/sys/module/kcsan/parameters window
 
-	for window in /sys/module/kcsan/parameters/udelay_*; do
-		[[ ! -e $window ]] || echo 2000 >"$window"
+	[[ -e $parameters ]] || return 0
+	for window in "$parameters"/udelay_*; do
+		echo 500 >"$window"
 	done
+	echo 200 >"$parameters/skip_watch"
 }
 
 # Prints what the kernel watches itself with. What has given up has also to be
