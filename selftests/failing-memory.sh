@@ -3,8 +3,8 @@
 #
 # Without memory a request is refused or a packet dropped and counted; nothing that is half built stays to be seen, and nothing
 # leaks. Each allocation that the module has others make or makes itself when it is loaded, for a namespace and for a write, and
-# each of a read, fails in turn (failnth.c); then each place in the module that asks for memory, while hosts speak; then any of
-# them at random, beside packets on both processors.
+# each of a read, fails in turn (failnth.c); then each place in the module that asks for memory, while hosts speak; then tables
+# can't grow; then any place at random, beside packets on both processors.
 #
 # only: debug
 
@@ -18,9 +18,9 @@ static_re=${mapping_re/holddown/holddown|static}
 [[ -z $FULLCONE_STANDIN ]] || skip_all "needs the module"
 [[ -e $faults/require-start ]] || skip_all "needs a kernel with failslab and its filter by caller"
 need_tools objdump nm
-# what calls these asks for memory; the rest are the kernel's, which turns() has fail
-allocators='kmem_cache_alloc(_lru|_node|_trace)?|kmalloc(_node)?_trace|__kmalloc(_node)?|k(mem|str)dup|kvmalloc_node'
-allocators+='|krealloc|nf_ct_ext_add|rhashtable_insert_slow|rhltable_insert_slow'
+# What calls these asks for memory. The rest are the kernel's, which turns() has fail; tables that grow, which tables() has; and
+# kvmalloc() of 16 KB for the ports of static forwards, which are pages and no slab's.
+allocators='kmem_cache_alloc(_lru|_node|_trace)?|kmalloc(_node)?_trace|__kmalloc(_node)?|k(mem|str)dup|krealloc|nf_ct_ext_add'
 
 # Allocations that may wait can fail, too, and nothing is said of each.
 prepare_faults() {
@@ -31,9 +31,14 @@ prepare_faults() {
 	echo 0 >$faults/verbose
 	echo 32 >$faults/stacktrace-depth
 	# it loses a name when it fails, of each cache that a module can't have
-	read -r start end < <(grep -A1 ' sysfs_slab_add$' /proc/kallsyms | awk '{ print "0x" $1 }' | xargs)
+	read -r start end < <(function_at sysfs_slab_add)
 	echo "$start" >$faults/reject-start
 	echo "$end" >$faults/reject-end
+}
+
+# function_at NAME: where a function of the kernel's begins and ends; the compiler may have made another of it
+function_at() {
+	grep -EA1 " [tT] $1(\.[a-z0-9.]+)?\$" /proc/kallsyms | awk '{ print "0x" $1 }' | xargs
 }
 
 # fail_at FIRST END PROBABILITY TIMES: what is called from there fails so often in a hundred, and at most so many times
@@ -129,11 +134,13 @@ places() {
 # shellcheck disable=SC2154 # make_ns sets it
 work() {
 	{
-		ip netns add "$small" && ip -n "$small" link set lo up
-		on "$small" sh -c "echo lo >$knobs/wan; echo 'add udp 10.9.9.9:9 127.0.0.1:9' >$state/mappings"
+		ip netns add "$small" && ip -n "$small" link add wan type dummy && ip -n "$small" addr add "$W/24" dev wan
+		on "$small" sh -c "echo wan >$knobs/wan; echo 'add udp $H3:7001 $W:7001' >$state/mappings"
 		ip netns del "$small"
 		knob wan ""
 		knob wan wan
+		# whether a host has spoken conntrack has to count
+		knob udp_refresh_inbound 0
 		knob filter_udp apdf
 		knob filter_tcp adf
 		on "$R" sh -c "echo 'add tcp $H3:7001 $W:7001' >$state/mappings"
@@ -144,6 +151,11 @@ work() {
 		probe "$X1" icmp 600 $A
 		probe "$STRANGER" tcp 6000 $W:7001
 		probe "$X2" udp 6001 $W:6000
+		knob filter_udp eif
+		knob host_max_mappings 1000
+		probe "$X2" udp 6002 $A:3000
+		probe "$STRANGER" udp 6000 $W:6002
+		knob host_max_mappings 0
 		on "$R" sh -c "echo 'del tcp $H3:7001' >$state/mappings"
 		on "$R" cat $state/mappings $state/sessions
 	} >"$TMP/work" 2>&1
@@ -181,6 +193,98 @@ all_places() {
 		# called before its text has an address to be seen; loading() has had it fail
 		[[ $function == fcn_param_set ]] || place "$call" "$function"
 	done <"$TMP/places"
+}
+
+# -- tables that can't grow -------------------------------------------------------------------------------------------
+
+# No table of the kernel's kind gets more buckets, neither when one more is put into it nor by the kernel's worker. What is more
+# than a table holds is refused. One of a thousand buckets is no slab's and can grow: that of mappings with another port.
+no_growth() {
+	local start end
+
+	read -r start end < <(function_at bucket_table_alloc)
+	fail_at "$start" "$end" 100 -1
+}
+
+# refused COUNTER MORE-THAN
+refused() {
+	(($(stat_of "$1") > $2))
+}
+
+# crowd: one endpoint speaks to ever more, until some can't be noted, and then goes on
+crowd() {
+	local before
+
+	before=$(stat_of peers_refused)
+	no_growth
+	start crowd "$X1" "$HERE/churn" udp "$H1:6000" "$A:4000-4999"
+	expect "peers: some are refused when their table can't grow" wait_for 300 refused peers_refused "$before"
+	fail_no_more
+	# what was on its way
+	pause 1
+	before=$(stat_of peers_refused)
+	expect "peers: more come" wait_for 60 refused flows_out $(($(stat_of flows_out) + 100))
+	expect_is "peers: none is refused when it can" "$before" "$(stat_of peers_refused)"
+	stop crowd
+}
+
+# many_hosts FIRST PORT: a hundred inside hosts, from that one on
+many_hosts() {
+	local host
+
+	for ((host = $1; host < $1 + 100; host++)); do
+		seg "$X1" udp "$LAN.$host:$2" "$A:4000" hello
+	done
+}
+
+# many_addresses add|del: a hundred static forwards, each with a pool of ports of its own; prints the refusals
+many_addresses() {
+	local n forward
+
+	for ((n = 100; n < 200; n++)); do
+		forward="udp $H3:$((7000 + n))"
+		[[ $1 == del ]] || forward+=" ${W%.*}.$n:7000"
+		echo "$1 $forward"
+	done | on "$R" bash -c "while read -r line; do echo \"\$line\"; done >$state/mappings" 2>&1
+}
+
+tables() {
+	local before said n
+
+	must_knob udp_refresh_inbound 1
+	must_knob filter_udp apdf
+	crowd
+	must_knob filter_udp eif
+	flush_state
+
+	must_knob host_max_mappings 1000
+	before=$(stat_of drop_no_memory)
+	no_growth
+	many_hosts 100 6000
+	fail_no_more
+	expect "hosts: some are refused when their table can't grow" refused drop_no_memory "$before"
+	before=$(stat_of drop_no_memory)
+	many_hosts 100 6001
+	expect_is "hosts: none is refused when it can" "$before" "$(stat_of drop_no_memory)"
+	expect "hosts: they have their mappings" \
+		test "$(on "$R" grep -c "^proto=udp int=$LAN\\.1[0-9]*:6001 " $state/mappings)" -eq 100
+	must_knob host_max_mappings 0
+	flush_state
+
+	for ((n = 100; n < 200; n++)); do
+		echo "addr add ${W%.*}.$n/32 dev wan"
+	done | ip -n "$R" -batch - || bail_out "no more addresses"
+	no_growth
+	said=$(many_addresses add)
+	fail_no_more
+	expect_is "pools: some are refused when their table can't grow, for want of memory" "Cannot allocate memory" \
+		"$(awk -F ': ' '{ print $NF }' <<<"$said" | sort -u)"
+	expect_is "pools: the others are there" $((100 - $(wc -l <<<"$said"))) "$(on "$R" grep -c state=static $state/mappings)"
+	many_addresses del >"$TMP/work"
+	expect_is "pools: none is refused when it can" "" "$(many_addresses add)"
+	expect_is "pools: they are there" 100 "$(on "$R" grep -c state=static $state/mappings)"
+	expect_is "pools: they can go" "" "$(many_addresses del)"
+	flush_state
 }
 
 # -- at random --------------------------------------------------------------------------------------------------------
@@ -223,5 +327,6 @@ make_ns small s
 ip netns del "$small"
 processes
 all_places
+tables
 at_random
 finish
