@@ -217,17 +217,17 @@ enum fcn_state fcn_next_state(enum fcn_state state,
 
 /**
  * fcn_sweep_rest - how long the clock rests after a sweep
- * @cost:	what the sweep took, microseconds
+ * @cost:	what the sweep took, and those that share with it, microseconds
  *
  * It takes no more than 0.3 % of a processor as long as no entry is missed for that,
  * and no more than 0.5 % of one in any case; but a rest has its bounds.
  *
  * Return: ms.
  */
-u32 fcn_sweep_rest(u32 cost)
+u32 fcn_sweep_rest(u64 cost)
 {
-	u64 easy = div_u64((u64)cost * FCN_SWEEP_EASY, USEC_PER_MSEC);
-	u64 hard = div_u64((u64)cost * FCN_SWEEP_HARD, USEC_PER_MSEC);
+	u64 easy = div_u64(cost * FCN_SWEEP_EASY, USEC_PER_MSEC);
+	u64 hard = div_u64(cost * FCN_SWEEP_HARD, USEC_PER_MSEC);
 	u64 rest = max(min_t(u64, easy, FCN_SWEEP_SEES_MS), hard);
 
 	return clamp_t(u64, rest, FCN_SWEEP_MS, FCN_SWEEP_MAX_MS);
@@ -435,6 +435,26 @@ static void fcn_clock_settle(struct fcn_mapping *m, void *data)
 }
 
 /*
+ * A sweep goes through all of the machine's conntrack table, and anybody may make
+ * namespaces: all but the first share what the first has for itself.
+ */
+static atomic_t fcn_clocks = ATOMIC_INIT(0);
+
+/* In the worker, with the namespace's mutex, or when it has been stopped. */
+static void fcn_clock_count(struct fcn_net *fn, bool runs)
+{
+	if (fn->clock.counted == runs || net_eq(fn->net, &init_net))
+		return;
+	fn->clock.counted = runs;
+	atomic_add(runs ? 1 : -1, &fcn_clocks);
+}
+
+static u32 fcn_clock_sharers(const struct fcn_net *fn)
+{
+	return fn->clock.counted ? atomic_read(&fcn_clocks) : 1;
+}
+
+/*
  * A whole sweep: all entries, then all mappings.  Process context.  Returns how many
  * mappings are dying and not gone.
  */
@@ -467,7 +487,8 @@ static u32 fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 	fcn_pools_trim(&fn->table.pools);
 
 	WRITE_ONCE(clock->cost, (u32)ktime_us_delta(ktime_get(), start));
-	WRITE_ONCE(clock->interval, fcn_sweep_rest(clock->cost));
+	WRITE_ONCE(clock->interval,
+		   fcn_sweep_rest((u64)clock->cost * fcn_clock_sharers(fn)));
 	return st.dying;
 }
 
@@ -481,13 +502,17 @@ static void fcn_clock_work(struct work_struct *work)
 {
 	struct fcn_net *fn = container_of(work, struct fcn_net,
 					  clock.work.work);
+	bool again;
 
 	mutex_lock(&fn->mutex);
+	fcn_clock_count(fn, true);
 	fcn_clock_sweep(fn, false);
+	/* whoever adds a first mapping after this look arms the clock again */
+	again = atomic_read(&fn->table.count);
+	fcn_clock_count(fn, again);
 	mutex_unlock(&fn->mutex);
 
-	/* whoever adds a first mapping after this look arms the clock again */
-	if (atomic_read(&fn->table.count))
+	if (again)
 		fcn_clock_rearm(fn);
 }
 
@@ -515,6 +540,7 @@ void fcn_clock_start(struct fcn_net *fn)
 void fcn_clock_stop(struct fcn_net *fn)
 {
 	cancel_delayed_work_sync(&fn->clock.work);
+	fcn_clock_count(fn, false);
 }
 
 /**

@@ -173,7 +173,7 @@ u32 fcn_prolong(s32 left, u32 kernel, u32 own);
 bool fcn_overdue(s32 left, u32 kernel, u32 own);
 enum fcn_state fcn_next_state(enum fcn_state state,
 			      const struct fcn_evidence *seen);
-u32 fcn_sweep_rest(u32 cost);
+u32 fcn_sweep_rest(u64 cost);
 
 /* One mapping's account during a sweep. */
 void fcn_account_begin(struct fcn_account *acc, u32 gen);
@@ -193,6 +193,7 @@ u32 fcn_account_deadline(const struct fcn_account *acc);
  * @entries:	conntrack entries it visited
  * @cost:	what it took, microseconds
  * @held:	mappings in hold-down
+ * @counted:	it runs, and shares a processor's time with those of other namespaces
  *
  * All but @work are written under fcn_net.mutex.
  */
@@ -204,6 +205,7 @@ struct fcn_clock {
 	u32			entries;
 	u32			cost;
 	u32			held;
+	bool			counted;
 };
 
 void fcn_clock_init(struct fcn_net *fn);
