@@ -5,11 +5,32 @@
 # it. Sourced there, by vrouter-stage2 and native-init.
 
 watch_mark="the command starts"
+end_mark="nothing runs any more"
+said=/run/said
+# of the process that reads what the kernel says; vrouter-stage2 lets it live
+# shellcheck disable=SC2034
+reader_pid=''
 
-# What the kernel has said before does not count.
+# What the kernel has said before does not count. All is read as it comes: in hours it says
+# more than it remembers.
 watch_from_here() {
 	watch_longer
+	dd if=/dev/kmsg of=$said bs=8192 conv=noerror 2>$said.errors &
+	# shellcheck disable=SC2034
+	reader_pid=$!
 	echo "$watch_mark" >/dev/kmsg
+}
+
+# all_read: whether everything is there, from mark to mark
+all_read() {
+	local tenths
+
+	echo "$end_mark" >/dev/kmsg
+	for (( tenths = 0; tenths < 300; tenths++ )); do
+		! grep -q "$end_mark" $said || break
+		sleep 0.1
+	done
+	grep -q "$watch_mark" $said && grep -q "$end_mark" $said && ! grep -q 'error reading' $said.errors
 }
 
 # KCSAN stops at one access in 4,000 and waits for somebody else's for 20 or 80 microseconds,
@@ -30,7 +51,13 @@ watchers() {
 	local debug=/sys/kernel/debug
 
 	! grep -q ' kasan_report$' /proc/kallsyms || echo kasan
-	[[ ! -e $debug/kcsan ]] || echo kcsan
+	if [[ -e $debug/kcsan ]]; then
+		if grep -qx 'enabled: 1' $debug/kcsan && grep -q '^setup_watchpoints: [1-9]' $debug/kcsan; then
+			echo kcsan
+		else
+			echo 'BUG: KCSAN has given up' >/dev/kmsg
+		fi
+	fi
 	if [[ -e /proc/lockdep_stats ]]; then
 		if grep -q 'debug_locks: *1$' /proc/lockdep_stats; then
 			echo lockdep
@@ -55,7 +82,7 @@ watchers() {
 }
 
 kernel_said() {
-	dmesg | grep -- "$1" >/dev/null
+	grep -q -- "$1" $said
 }
 
 # It trusts no object that is younger than five seconds, or has changed since the
@@ -65,9 +92,9 @@ leaks() {
 	echo scan >"$1" && echo scan >"$1" && cat "$1" >/dev/console
 }
 
-# Read from the device, which does not forget what "dmesg -C" clears. The kernel has data
-# races of its own, which are nobody's business here: ours have the module's name. Where
-# it has no memory for a cache or a sysctl it says so with a trace, which is no complaint.
+# The kernel has data races of its own, which are nobody's business here: ours have the
+# module's name. Where it has no memory for a cache or a sysctl it says so with a trace, which
+# is no complaint.
 complaints() {
 	local bad='WARNING:|BUG[: ]|Oops|general protection|Call Trace:|refcount_t'
 	bad+='|INFO: task .* blocked|detected stall|INFO: trying to register'
@@ -75,11 +102,11 @@ complaints() {
 	bad+='|inconsistent lock state|KASAN|UBSAN|kmemleak: .* new suspected'
 	bad+='|ODEBUG|unregister_netdevice: waiting'
 
-	dd if=/dev/kmsg iflag=nonblock bs=8192 2>/dev/null |
-		sed "1,/$watch_mark/d" | awk '
-			/kmem_cache_create.* failed with error -(12|22)$/ { said = 1 }
-			/sysctl could not get directory: .* -12$/ { said = 1 }
-			/Call Trace:/ && said { said = 0; next }
-			{ print }' | grep -E "$bad" | cut -d ';' -f 2- |
+	all_read || echo 'BUG: not all that the kernel has said was read'
+	sed "1,/$watch_mark/d" $said | awk '
+		/kmem_cache_create.* failed with error -(12|22)$/ { refused = 1 }
+		/sysctl could not get directory: .* -12$/ { refused = 1 }
+		/Call Trace:/ && refused { refused = 0; next }
+		{ print }' | grep -E "$bad" | cut -d ';' -f 2- |
 		grep -v 'BUG: KCSAN: [^[]*$'
 }
