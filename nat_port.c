@@ -40,6 +40,9 @@
  */
 #define FCN_PORT_TRIES	64
 
+/* Sockets looked at for one candidate; a slot has a few, if nobody is up to something. */
+#define FCN_SOCKETS_MAX	256
+
 /* which ports */
 enum fcn_parity {
 	FCN_EVEN,
@@ -532,19 +535,23 @@ static bool fcn_udp_is_bound(const struct sock *sk, u8 family,
 }
 
 /*
- * Walks the sockets in the slot of @port, as bind() does.  A lookup by address
- * would not see those that are connected.
+ * Looks at the sockets themselves: the kernel's lookup by address would not see those
+ * that are connected.  More than anybody has in one place, none of them for this
+ * device, count as one that is.
  */
-static bool fcn_udp_socket(struct net *net, u8 family,
-			   const union nf_inet_addr *addr, u16 port,
-			   int ifindex)
+static bool fcn_udp_slot_has(struct net *net, u32 hash, u8 family,
+			     const union nf_inet_addr *addr, u16 port,
+			     int ifindex)
 {
-	struct udp_hslot *slot = udp_hashslot(fcn_udp_table(net), net, port);
+	struct udp_hslot *slot = udp_hashslot2(fcn_udp_table(net), hash);
+	unsigned int seen = 0;
 	struct sock *sk;
 
-	sk_for_each_rcu(sk, &slot->head) {
+	udp_portaddr_for_each_entry_rcu(sk, &slot->head) {
 		int dev = READ_ONCE(sk->sk_bound_dev_if);
 
+		if (++seen > FCN_SOCKETS_MAX)
+			return true;
 		if (!net_eq(sock_net(sk), net) ||
 		    udp_sk(sk)->udp_port_hash != port)
 			continue;
@@ -553,6 +560,27 @@ static bool fcn_udp_socket(struct net *net, u8 family,
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Sockets are in the slot of their address and port.  All with one port are in one
+ * slot of another table, in which anybody may put as many as he likes.
+ */
+static bool fcn_udp_socket(struct net *net, u8 family,
+			   const union nf_inet_addr *addr, u16 port,
+			   int ifindex)
+{
+	u32 hash = ipv4_portaddr_hash(net, addr->ip, port);
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (family == NFPROTO_IPV6)
+		hash = ipv6_portaddr_hash(net, &addr->in6, port);
+#endif
+	return fcn_udp_slot_has(net, hash, family, addr, port, ifindex) ||
+	       /* IPv6's "all" is in the same */
+	       fcn_udp_slot_has(net, ipv4_portaddr_hash(net, htonl(INADDR_ANY),
+							   port),
+				family, addr, port, ifindex);
 }
 
 /**
