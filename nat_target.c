@@ -17,6 +17,7 @@
 #include <linux/skbuff.h>
 #include <net/netfilter/nf_nat.h>
 
+#include "compat.h"
 #include "nat_addr.h"
 #include "nat_core.h"
 #include "nat_log.h"
@@ -72,19 +73,11 @@ static struct fcn_policy fcn_policy_v1(const void *data, u8 family)
 	return policy;
 }
 
-/*
- * What is dropped before it is routed is freed here.  nf_tables makes of NF_DROP a
- * NF_STOLEN with an errno, after which nf_nat_ipv6_in() does not know that the packet
- * has gone, and reads it.
- */
 static int fcn_target_in(struct sk_buff *skb, const struct xt_action_param *par)
 {
 	int verdict = fcn_rule_in(skb, par->state);
 
-	if (verdict != NF_DROP)
-		return verdict;
-	kfree_skb(skb);
-	return NF_STOLEN;
+	return verdict == NF_DROP ? fcn_target_drop(skb) : verdict;
 }
 
 /*

@@ -186,6 +186,22 @@ fcn_tcp6_has_socket(struct net *net, struct sk_buff *skb, int doff,
 }
 #endif
 
+/*
+ * What a rule drops before it is routed.  Since NF_DROP has reasons nf_tables makes of it
+ * a NF_STOLEN with an errno, after which nf_nat_ipv6_in() does not know that the packet
+ * has gone, and reads it; so it is freed here.  Before, nf_tables itself reads what was
+ * stolen, when it is traced.
+ */
+static inline unsigned int fcn_target_drop(struct sk_buff *skb)
+{
+#ifdef FCN_HAVE_DROP_REASON
+	kfree_skb(skb);
+	return NF_STOLEN;
+#else
+	return NF_DROP;
+#endif
+}
+
 /* 6.11: sysctl handlers do not write to their table entry */
 #ifdef FCN_HAVE_CONST_CTL_TABLE
 #define fcn_ctl_table const struct ctl_table
