@@ -768,8 +768,7 @@ static void fcn_sweep_mapping(struct fcn_sweep *sweep, struct nf_conn *ct,
 	}
 }
 
-/* Returns whether the session has to go with a mapping of its. */
-static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
+static void fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
 			      const struct fcn_session *s)
 {
 	u32 idle = fcn_sweep_idle(sweep, ct, s->phase);
@@ -778,11 +777,6 @@ static bool fcn_sweep_session(struct fcn_sweep *sweep, struct nf_conn *ct,
 		fcn_sweep_mapping(sweep, ct, s, s->out, idle);
 	if (s->in && s->in != s->out)
 		fcn_sweep_mapping(sweep, ct, s, s->in, idle);
-
-	if (!fcn_is_dying(s->out) && !fcn_is_dying(s->in))
-		return false;
-	fcn_stat_inc(sweep->fn, FCN_STAT_sessions_ended);
-	return true;
 }
 
 /*
@@ -912,15 +906,13 @@ static void fcn_sweep_stray(struct fcn_sweep *sweep, struct nf_conn *ct)
 	fcn_sweep_doom(sweep, ct, FCN_STAT_strays_killed);
 }
 
-/* Returns 1 for an entry that has to go, as nf_ct_iterate_cleanup() asks. */
+/* Returns 0, as nf_ct_iterate_cleanup() asks for: nothing is deleted in this walk. */
 static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 {
 	struct fcn_sweep *sweep = data;
 	struct fcn_session s;
-	int end = 0;
 
 	sweep->entries++;
-	/* one that somebody is deleting would be found again and again */
 	if (nf_ct_is_expired(ct) || nf_ct_is_dying(ct))
 		return 0;
 
@@ -928,13 +920,44 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 	if (sweep->adopt)
 		fcn_sweep_adopt(sweep, ct);
 	if (fcn_ct_session(&sweep->fn->table, ct, &s))
-		end = fcn_sweep_session(sweep, ct, &s);
+		fcn_sweep_session(sweep, ct, &s);
 	else
 		fcn_sweep_stray(sweep, ct);
 	if (ct->status & IPS_SRC_NAT && !s.out)
 		fcn_sweep_bystander(sweep, ct);
 	rcu_read_unlock();
+	return 0;
+}
+
+/* Returns 1 for a session that has to go with a mapping of its. */
+static int fcn_end_entry(struct nf_conn *ct, void *data)
+{
+	struct fcn_net *fn = data;
+	struct fcn_session s;
+	bool end;
+
+	/* one that somebody is deleting would be found again and again */
+	if (nf_ct_is_expired(ct) || nf_ct_is_dying(ct))
+		return 0;
+	rcu_read_lock();
+	end = fcn_ct_session(&fn->table, ct, &s) &&
+	      (fcn_is_dying(s.out) || fcn_is_dying(s.in));
+	rcu_read_unlock();
+	if (end)
+		fcn_stat_inc(fn, FCN_STAT_sessions_ended);
 	return end;
+}
+
+/**
+ * fcn_ct_end - delete the sessions of dying mappings
+ * @fn:		namespace; the caller holds its mutex
+ *
+ * After each, conntrack begins with its bucket anew: a sweep would put the others
+ * there on their accounts twice.  Sleeps.
+ */
+void fcn_ct_end(struct fcn_net *fn)
+{
+	fcn_ct_iterate(fn->net, fcn_end_entry, fn);
 }
 
 /**
@@ -945,9 +968,8 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
  * @since:	time since the sweep before began, seconds
  * @adopt:	make mappings of entries that were translated without us
  *
- * Deletes the sessions of dying mappings, and lets those expire that strangers
- * opened on a mapping that accepts no more and that nobody answered, or before
- * there was one.  Sleeps.
+ * Lets those expire that strangers opened on a mapping that accepts no more and
+ * that nobody answered, or before there was one.  Sleeps.
  *
  * Return: the number of entries.
  */

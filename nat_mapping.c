@@ -1041,6 +1041,7 @@ static int fcn_mapping_supplant(struct fcn_mapping *m,
 		fcn_away_remove(old);
 	WRITE_ONCE(old->life.state, FCN_DYING);
 	fcn_mapping_discharge(old);
+	fcn_mapping_table(old)->dying = true;
 	return 0;
 }
 
@@ -1167,7 +1168,7 @@ static void fcn_mapping_release(struct fcn_mapping *m)
 
 /**
  * fcn_mapping_condemn - begin the end of a mapping
- * @m:		the mapping
+ * @m:		the mapping; the caller holds fcn_net.mutex, or it is the namespace's end
  *
  * Its inside endpoint gets a new mapping from now on.  The port stays taken
  * until fcn_mapping_retire(), and the sweep deletes the sessions.
@@ -1177,6 +1178,7 @@ void fcn_mapping_condemn(struct fcn_mapping *m)
 	spin_lock_bh(fcn_mapping_lock(m));
 	fcn_mapping_unlink(m);
 	spin_unlock_bh(fcn_mapping_lock(m));
+	fcn_mapping_table(m)->dying = true;
 }
 
 /**

@@ -480,9 +480,12 @@ static u32 fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 	if (clock->interval > FCN_SWEEP_SEES_MS)
 		st.slack = clock->interval / MSEC_PER_SEC;
 
+	if (fn->table.dying)
+		fcn_ct_end(fn);
 	WRITE_ONCE(clock->entries,
 		   fcn_ct_sweep(fn, clock->gen, st.now, since, adopt));
 	fcn_mapping_walk(&fn->table, fcn_clock_settle, &st);
+	fn->table.dying = st.dying;
 	WRITE_ONCE(clock->held, st.held);
 	fcn_pools_trim(&fn->table.pools);
 
@@ -556,14 +559,16 @@ void fcn_clock_adopt(struct fcn_net *fn)
 
 /**
  * fcn_clock_purge - end the sessions of dying mappings, then the mappings
- * @fn:		namespace; the caller holds its mutex, and there are dying mappings
+ * @fn:		namespace; the caller holds its mutex
  *
- * The first pass deletes, the next finds nothing left and frees.  Sleeps.
+ * A sweep deletes first, finds nothing left and frees.  Sleeps, if there are any.
  */
 void fcn_clock_purge(struct fcn_net *fn)
 {
 	int pass;
 
+	if (!fn->table.dying)
+		return;
 	synchronize_net();	/* packets that have just used one confirm */
 	for (pass = 0; pass < FCN_PURGE_PASSES; pass++)
 		if (!fcn_clock_sweep(fn, false))

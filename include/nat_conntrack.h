@@ -71,6 +71,7 @@ struct fcn_mapping *fcn_ct_mapping_in(struct fcn_table *table,
 				      const struct nf_conn *ct);
 bool fcn_ct_session(struct fcn_table *table, const struct nf_conn *ct,
 		    struct fcn_session *s);
+void fcn_ct_end(struct fcn_net *fn);
 u32 fcn_ct_sweep(struct fcn_net *fn, u32 gen, u32 now, u32 since, bool adopt);
 
 #endif /* _FULLCONE_NAT_CONNTRACK_H */

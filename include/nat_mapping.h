@@ -181,6 +181,7 @@ struct fcn_mapping {
  * @peers:	of the mappings with a filter, under RCU
  * @hosts:	whom quotas are kept for
  * @count:	mappings, those that wait for a grace period included
+ * @dying:	some are dying, or were in the last sweep; under fcn_net.mutex
  * @gone:	what the walk under way has retired last; this and the next are its
  *		alone, under fcn_net.mutex
  * @gone_count:	how many those are
@@ -191,6 +192,7 @@ struct fcn_table {
 	struct fcn_peers	peers;
 	struct fcn_hosts	hosts;
 	atomic_t		count;
+	bool			dying;
 	struct fcn_mapping	*gone;
 	u32			gone_count;
 };
