@@ -31,6 +31,7 @@
 #include <linux/math64.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/sched.h>
 #include <linux/timekeeping.h>
 
 #include "nat_conf.h"
@@ -455,6 +456,18 @@ static u32 fcn_clock_sharers(const struct fcn_net *fn)
 }
 
 /*
+ * What it has taken, microseconds: not to wait for conntrack's mutex, which others may
+ * hold for long.  The scheduler has accounted for all but the last tick.
+ */
+static u32 fcn_clock_cost(ktime_t start, u64 ran)
+{
+	u64 own = current->se.sum_exec_runtime - ran + TICK_NSEC;
+
+	return min_t(u64, ktime_us_delta(ktime_get(), start),
+		     div_u64(own, NSEC_PER_USEC));
+}
+
+/*
  * A whole sweep: all entries, then all mappings.  Process context.  Returns how many
  * mappings are dying and not gone.
  */
@@ -462,7 +475,8 @@ static u32 fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 {
 	struct fcn_clock *clock = &fn->clock;
 	struct fcn_settlement st = { .fn = fn };
-	ktime_t start = ktime_get();
+	const u64 ran = current->se.sum_exec_runtime;
+	const ktime_t start = ktime_get();
 	u32 since, ordinary;
 
 	lockdep_assert_held(&fn->mutex);
@@ -489,7 +503,7 @@ static u32 fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 	WRITE_ONCE(clock->held, st.held);
 	fcn_pools_trim(&fn->table.pools);
 
-	WRITE_ONCE(clock->cost, (u32)ktime_us_delta(ktime_get(), start));
+	WRITE_ONCE(clock->cost, fcn_clock_cost(start, ran));
 	WRITE_ONCE(clock->interval,
 		   fcn_sweep_rest((u64)clock->cost * fcn_clock_sharers(fn)));
 	return st.dying;

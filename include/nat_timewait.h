@@ -191,7 +191,7 @@ u32 fcn_account_deadline(const struct fcn_account *acc);
  * @begun:	when it began, seconds
  * @interval:	time from the end of a sweep to the next, ms
  * @entries:	conntrack entries it visited
- * @cost:	what it took, microseconds
+ * @cost:	time of a processor that it took, microseconds
  * @held:	mappings in hold-down
  * @counted:	it runs, and shares a processor's time with those of other namespaces
  *
