@@ -511,8 +511,9 @@ static u32 fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 
 static void fcn_clock_rearm(struct fcn_net *fn)
 {
-	queue_delayed_work(system_power_efficient_wq, &fn->clock.work,
-			   msecs_to_jiffies(fn->clock.interval));
+	/* a sweep of a large table would hold up others' work on a processor */
+	queue_delayed_work(system_unbound_wq, &fn->clock.work,
+			   msecs_to_jiffies(READ_ONCE(fn->clock.interval)));
 }
 
 static void fcn_clock_work(struct work_struct *work)
