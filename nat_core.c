@@ -158,7 +158,9 @@ static void fcn_net_linger(struct work_struct *work)
 /* The last rule has gone so recently that what it left can't be out of date. */
 static bool fcn_net_reloads(const struct fcn_net *fn)
 {
-	return fn->lingers && time_before(jiffies, fn->ruleless + FCN_LINGER);
+	/* may have lingered for weeks, in which jiffies come round */
+	return fn->lingers && time_in_range(jiffies, fn->ruleless,
+					    fn->ruleless + FCN_LINGER);
 }
 
 /**
