@@ -709,6 +709,7 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	const struct nf_conntrack_tuple *other = fcn_ct_tuple(ct, !dir);
 	const struct fcn_conf *conf = sweep->conf;
 	struct nf_conn_acct *acct = nf_conn_acct_find(ct);
+	bool spoke = true;
 	u32 deadline;
 
 	if (!m->life.ordinary &&
@@ -718,11 +719,8 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	/* entries from before the knob was set, or in a flowtable, count as 1 */
 	if (s->phase == FCN_UDP && !conf->udp_refresh_inbound && acct &&
 	    !test_bit(IPS_OFFLOAD_BIT, &ct->status)) {
-		if (!fcn_sweep_spoke(ct, m, acct, dir)) {
-			m->account.used = true;
-			return;
-		}
-		idle = 0;
+		spoke = fcn_sweep_spoke(ct, m, acct, dir);
+		idle = spoke ? 0 : idle;
 	}
 	idle /= HZ;
 	deadline = sweep->now - min(idle, sweep->now) + 1 +
@@ -731,9 +729,15 @@ static void fcn_sweep_note(struct fcn_sweep *sweep, struct nf_conn *ct,
 	/* no packet since it left a flowtable: no more than it had there */
 	if (s->phase == FCN_EST && m->account.est && fcn_ct_flow_timeless(ct))
 		deadline = min(deadline, m->account.est);
-	fcn_account_note(&m->account, s->phase, deadline,
-			 idle <= sweep->since);
+	if (spoke)
+		fcn_account_note(&m->account, s->phase, deadline,
+				 idle <= sweep->since);
+	else
+		m->account.used = true;
 	if (likely(fcn_mapping_filter(m) == FCN_EIF))
+		return;
+	/* with the owner's accounting nobody knows in which session it spoke */
+	if (!spoke && !nf_ct_net(ct)->ct.sysctl_acct)
 		return;
 	/* the other end as the outside knows it */
 	if (s->out && s->in)

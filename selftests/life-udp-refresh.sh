@@ -105,9 +105,27 @@ outbound_only() {
 	expect_closed "$what, both: none after 317 s" udp $W:5012
 }
 
+# 5020	X1 goes on to speak to the server, and lets in only whom it has spoken to
+peers_stay() {
+	must_knob filter_udp adf
+	zero
+	open_mapping 5020 "$what, filter_udp=adf"
+	for ((t = 5; t <= 340; t += 20)); do
+		at $t
+		udp_out "$X1" $H1:5020 $A:3000
+	done
+	udp_in "$SRV" $A:3001 $W:5020
+	expect_logged "$what, filter_udp=adf: the server gets in from another port after 325 s" inside "$sent"
+	expect_closed "$what, filter_udp=adf: a stranger does not" udp $W:5020
+	must_knob filter_udp eif
+}
+
 both_ways
-outbound_only 0
-flush_state
-outbound_only 1
+for acct in 0 1; do
+	outbound_only $acct
+	flush_state
+	peers_stay
+	flush_state
+done
 
 finish
