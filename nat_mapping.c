@@ -45,11 +45,11 @@
 #define FCN_POOLS_LEAST		64
 
 /*
- * All namespaces but the machine's first have one chunk of ports for so many mappings of
- * max_total together, and always so many.
+ * There may be a chunk of ports for so many mappings of max_total, and always so many
+ * chunks; those of all namespaces but the machine's first have half of that together.
  */
-#define FCN_CHUNK_SHARE		8
-#define FCN_CHUNKS_LEAST	512
+#define FCN_CHUNK_SHARE		4
+#define FCN_CHUNKS_LEAST	1024
 
 /* How often a port may be taken between choosing and taking it. */
 #define FCN_TAKE_TRIES		8
@@ -185,17 +185,18 @@ void fcn_mapping_cache_exit(void)
 /**
  * fcn_table_init - no mappings yet
  * @table:	the table
- * @net:	its namespace; what all but the machine's first have together has limits
+ * @net:	its namespace; all but the machine's first have less, together
  *
  * Return: 0 or a negative error.
  */
 int fcn_table_init(struct fcn_table *table, const struct net *net)
 {
-	u32 max = fcn_conf_max_total(), chunks = 0, peers = 0;
+	u32 max = fcn_conf_max_total(), peers = 0;
+	u32 chunks = max_t(u32, max / FCN_CHUNK_SHARE, FCN_CHUNKS_LEAST);
 	int err;
 
 	if (!net_eq(net, &init_net)) {
-		chunks = max_t(u32, max / FCN_CHUNK_SHARE, FCN_CHUNKS_LEAST);
+		chunks /= 2;
 		peers = max_t(u32, max / 2, 1);
 	}
 

@@ -55,7 +55,7 @@ static struct kmem_cache *fcn_chunk_cache __read_mostly;
 /* What a pool weighs, in chunks. */
 #define FCN_POOL_WEIGHT	2
 
-/* Those of all namespaces that have a limit together, and the weight of their pools. */
+/* Those of all namespaces, and the weight of their pools. */
 static atomic_t fcn_chunks = ATOMIC_INIT(0);
 
 static const struct rhashtable_params fcn_pool_params = {
@@ -82,7 +82,7 @@ void fcn_port_cache_exit(void)
 /**
  * fcn_pools_init - no pools yet
  * @pools:	pools of the namespace
- * @room:	chunks that it may have together with other namespaces, 0: no limit
+ * @room:	chunks that there may be, those of other namespaces included
  *
  * Return: 0 or a negative error.
  */
@@ -198,16 +198,15 @@ static void fcn_stripes_init(struct fcn_pool *pool)
  */
 static bool fcn_pools_charge(const struct fcn_pools *pools, u32 chunks)
 {
-	if (!pools->room || atomic_add_return(chunks, &fcn_chunks) <= pools->room)
+	if (atomic_add_return(chunks, &fcn_chunks) <= pools->room)
 		return true;
 	atomic_sub(chunks, &fcn_chunks);
 	return false;
 }
 
-static void fcn_pools_uncharge(const struct fcn_pools *pools, u32 chunks)
+static void fcn_pools_uncharge(u32 chunks)
 {
-	if (pools->room)
-		atomic_sub(chunks, &fcn_chunks);
+	atomic_sub(chunks, &fcn_chunks);
 }
 
 static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
@@ -220,7 +219,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 		return ERR_PTR(-ENFILE);
 	pool = kzalloc(sizeof(*pool), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!pool) {
-		fcn_pools_uncharge(pools, FCN_POOL_WEIGHT);
+		fcn_pools_uncharge(FCN_POOL_WEIGHT);
 		return ERR_PTR(-ENOMEM);
 	}
 
@@ -241,7 +240,7 @@ static struct fcn_pool *fcn_pool_create(struct fcn_pools *pools, u8 family,
 		return pool;
 
 	kfree(pool);
-	fcn_pools_uncharge(pools, FCN_POOL_WEIGHT);
+	fcn_pools_uncharge(FCN_POOL_WEIGHT);
 	return old;
 }
 
@@ -281,7 +280,7 @@ static void fcn_pool_free_rcu(struct rcu_head *head)
 				rcu_dereference_protected(pool->chunk[i], 1));
 		weight++;
 	}
-	fcn_pools_uncharge(pool->pools, weight);
+	fcn_pools_uncharge(weight);
 	kfree(pool);
 }
 
@@ -359,7 +358,7 @@ static noinline struct fcn_chunk *fcn_pool_add_chunk(struct fcn_pool *pool,
 	chunk = kmem_cache_zalloc(fcn_chunk_cache,
 				  GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!chunk) {
-		fcn_pools_uncharge(pool->pools, 1);
+		fcn_pools_uncharge(1);
 		return ERR_PTR(-ENOMEM);
 	}
 	spin_lock_bh(&pool->pools->lock);
@@ -371,7 +370,7 @@ static noinline struct fcn_chunk *fcn_pool_add_chunk(struct fcn_pool *pool,
 	if (!old)
 		return chunk;
 	kmem_cache_free(fcn_chunk_cache, chunk);
-	fcn_pools_uncharge(pool->pools, 1);
+	fcn_pools_uncharge(1);
 	return old;
 }
 

@@ -148,8 +148,7 @@ struct fcn_front {
  *		innermost
  * @next_id:	id of the next pool
  * @count:	pools in @list
- * @room:	chunks that the namespaces which have such a limit may have together; 0 is
- *		none.  Fixed
+ * @room:	chunks that there may be, those of other namespaces included.  Fixed
  */
 struct fcn_pools {
 	struct rhashtable	table;
