@@ -93,7 +93,20 @@ own_traffic_opens_nothing() {
 			on "$R" grep -F -e "proto=$proto int=$W:" -e "proto=$proto int=$HR:" /proc/net/fullcone_nat/mappings
 }
 
+# Sockets on other addresses are in nobody's way, however many there are.
+other_addresses() {
+	local proto
+
+	start many "$R" "$HERE/reflect" 127.0.{0,1}.{1..150}:5500
+	for proto in udp tcp; do
+		expect_is "$proto: 300 sockets on other addresses leave a port to an inside host" \
+			"$W:5500" "$(probe "$X1" "$proto" 5500 $A:3000)"
+	done
+	stop many
+}
+
 reserved_ports
+[[ $FULLCONE_FAMILY == 6 ]] || other_addresses
 own_traffic_works udp 40000
 own_traffic_works tcp 40002
 own_traffic_opens_nothing udp 5400
