@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Connection tracking events go on while the module is active: listeners hear
-# NEW and DESTROY before, during and after.
+# NEW, UPDATE and DESTROY before, during and after.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -25,22 +25,32 @@ told() {
 launch events "$R" conntrack -E -o id
 wait_for 60 told || bail_out "conntrack -E tells nothing here"
 
-new_and_destroy() {
-	local proto
+# What is told of a flow: that an answer has come and to which endpoint, the handshake of a
+# connection, and what somebody else writes.
+declare -A answered=([udp]="" [tcp]="ESTABLISHED ")
+
+life() {
+	local proto seen
 
 	for proto in udp tcp; do
-		probe "$X1" $proto $((++port)) "$A:3000" >/dev/null
+		((++port))
+		seen=$(probe "$X1" $proto $port "$A:3000")
 		expect_logged "$1: NEW of a $proto flow is told" \
-			events "\[NEW\] .*$proto .*sport=$port "
+			events "\[NEW\] .*$proto .*sport=$port .*\[UNREPLIED\]"
+		expect_logged "$1: UPDATE of a $proto flow that is answered is told, with its endpoint" \
+			events "\[UPDATE\] .*$proto .*${answered[$proto]}src=$LAN.2 .*sport=$port .*src=$A dst=$W .*dport=${seen##*:} "
+		on "$R" conntrack -U -p $proto -s $LAN.2 --sport $port --mark 7 >/dev/null 2>&1
+		expect_logged "$1: UPDATE of a $proto flow that somebody marks is told" \
+			events "\[UPDATE\] .*$proto .*sport=$port .*mark=7 "
 		on "$R" conntrack -D -p $proto --orig-port-src $port >/dev/null 2>&1
 		expect_logged "$1: DESTROY of a $proto flow is told" \
 			events "\[DESTROY\] .*$proto .*sport=$port "
 	done
 }
 
-new_and_destroy "before"
+life "before"
 fullcone_on
-new_and_destroy "while active"
+life "while active"
 
 if [[ -z $FULLCONE_STANDIN ]]; then
 	probe "$X1" udp $((++port)) "$A:3000" >/dev/null
@@ -51,6 +61,6 @@ if [[ -z $FULLCONE_STANDIN ]]; then
 		events "\[DESTROY\] .*sport=$port "
 	fullcone_off
 fi
-new_and_destroy "after"
+life "after"
 
 finish
