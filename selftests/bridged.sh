@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets that are only passed from one port of a bridge to another keep their source, also where bridge netfilter shows them to
-# the nat hooks and the bridge is a wan interface: they are not ours.
+# Bridge netfilter shows the packets of a bridge to the nat hooks. Those that are only passed from one port to another keep
+# their source, also where the bridge is a wan interface: they are not ours. What is routed has endpoints as ever, open to
+# strangers, and inside hosts, all behind the one bridge, reach each other there.
 #
 # families: 4 6
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/beside-lib.sh
+. "$HERE/beside-lib.sh"
 
 [[ -z $FULLCONE_STANDIN ]] || skip_all "needs the module"
 need_module
@@ -31,5 +34,17 @@ for proto in udp tcp; do
 done
 expect_is "nothing was masqueraded" "$before" "$(stat_of flows_masqueraded)"
 expect_is "what is routed has an endpoint as ever" $W:5002 "$(probe "$X1" udp 5002 $A:3000)"
+
+must_knob $wan_knob wan
+for proto in udp tcp; do
+	expect_full_cone "what is routed" $proto 5000
+	seen=$(probe "$X3" $proto 5000 "$e")
+	expect_match "hairpin, $proto: X3 reaches X1 and has an external address" "^$W:[0-9]+\$" "$seen"
+	expect_is "hairpin, $proto: a server sees the same of X3" "$seen" "$(probe "$X3" $proto 5000 $B:3000)"
+	expect_logged "hairpin, $proto: it is X1 who hears it" "x1-$proto" "^from ${seen//./\\.} "
+done
+# It would leave by the port of the bridge that it came in by, which is the owner's to allow.
+ip -n "$R" link set x1 type bridge_slave hairpin on
+expect_is "hairpin: X1 reaches itself from another socket" "$W:5010" "$(probe "$X1" udp 5010 "$(mapped x1-udp)")"
 
 finish
