@@ -251,15 +251,20 @@ consistent() {
 		"$(on "$R" sed -nE 's/( ext=[^:]*):.* state=active .*/\1/p' $state/mappings | sort | uniq -d)"
 	expect "there were translated sessions" test -s "$TMP/translations"
 	expect_is "no external endpoint has sessions of two inside endpoints, nor the other way round" "" \
-		"$(awk '{
-			split($3, ext, ":")
-			if (!(($1, $3) in inside))
-				inside[$1, $3] = $2
-			if (!(($1, $2, ext[1]) in outside))
-				outside[$1, $2, ext[1]] = $3
-			if (inside[$1, $3] != $2 || outside[$1, $2, ext[1]] != $3)
-				print
-		}' "$TMP/translations" | sort -u)"
+		"$(confused "$TMP/translations")"
+}
+
+# confused FILE: of such lines as translations prints, those that say otherwise than others
+confused() {
+	awk '{
+		split($3, ext, ":")
+		if (!(($1, $3) in inside))
+			inside[$1, $3] = $2
+		if (!(($1, $2, ext[1]) in outside))
+			outside[$1, $2, ext[1]] = $3
+		if (inside[$1, $3] != $2 || outside[$1, $2, ext[1]] != $3)
+			print
+	}' "$1" | sort -u
 }
 
 # translations: of each translated entry of conntrack "PROTO INSIDE EXTERNAL", of one between two inside hosts both
