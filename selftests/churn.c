@@ -2,11 +2,12 @@
 /*
  * churn - packets without end, from ever other ports to ever other endpoints.
  *
- *	churn [-c CPU] udp|tcp|mixed ADDR:PORTS ADDR:PORTS...
+ *	churn [-c CPU] [-n COUNT] udp|tcp|mixed ADDR:PORTS ADDR:PORTS...
  *
  * Sends UDP datagrams, TCP SYNs or either, written from the IP header on, so that
  * no socket has the port: from a random port of the first endpoint to a random
- * port of a random one of the others. PORTS is 4000 or 4000-4009. With -c it stays
+ * port of a random one of the others. PORTS is 4000 or 4000-4009. With -n it has so
+ * many addresses, of which the first endpoint's is the lowest. With -c it stays
  * on this processor, and so does, where the kernel does not steer packets
  * elsewhere, all that is done with them in the same machine.
  *
@@ -115,9 +116,9 @@ static size_t put_tcp(__u16 sport, __u16 dport)
 	return len;
 }
 
-/* Sends one packet; returns whether the kernel took it. */
+/* Sends one packet from one of @addresses; returns whether the kernel took it. */
 static int send_one(int fd, __u8 proto, const struct target *from,
-		    const struct target *to)
+		    __u32 addresses, const struct target *to)
 {
 	struct sockaddr_in dst = {
 		.sin_family = AF_INET,
@@ -127,7 +128,8 @@ static int send_one(int fd, __u8 proto, const struct target *from,
 	size_t len = sizeof(packet.ip);
 
 	packet.ip.protocol = proto;
-	packet.ip.saddr = from->addr;
+	packet.ip.saddr = htonl(ntohl(from->addr) +
+				(__u32)random() % addresses);
 	packet.ip.daddr = to->addr;
 	if (proto == IPPROTO_TCP)
 		len += put_tcp(sport, dport);
@@ -199,19 +201,27 @@ int main(int argc, char **argv)
 	unsigned long sent = 0, failed = 0;
 	int opt, fd, i, targets = 0;
 	unsigned int first, kinds;
+	__u32 addresses = 1;
 	sigset_t sigterm;
 	__s64 begin;
 
-	while ((opt = getopt(argc, argv, "c:")) != -1) {
-		if (opt != 'c')
+	while ((opt = getopt(argc, argv, "c:n:")) != -1) {
+		switch (opt) {
+		case 'c':
+			stay_on(atoi(optarg));
+			break;
+		case 'n':
+			addresses = (__u32)strtoul(optarg, NULL, 10);
+			break;
+		default:
 			return EXIT_USAGE;
-		stay_on(atoi(optarg));
+		}
 	}
 	argc -= optind;
 	argv += optind;
-	if (argc < 3 || argc - 2 > MAX_TARGETS)
+	if (argc < 3 || argc - 2 > MAX_TARGETS || !addresses)
 		errx(EXIT_USAGE,
-		     "usage: churn [-c CPU] udp|tcp|mixed ADDR:PORTS ADDR:PORTS...");
+		     "usage: churn [-c CPU] [-n COUNT] udp|tcp|mixed ADDR:PORTS ADDR:PORTS...");
 
 	if (strcmp(argv[0], "udp") && strcmp(argv[0], "tcp") &&
 	    strcmp(argv[0], "mixed"))
@@ -238,7 +248,8 @@ int main(int argc, char **argv)
 		for (i = 0; i < BATCH; i++) {
 			__u8 proto = protos[first + random() % kinds];
 
-			if (send_one(fd, proto, &from, &to[random() % targets]))
+			if (send_one(fd, proto, &from, addresses,
+				     &to[random() % targets]))
 				sent++;
 			else
 				failed++;
