@@ -813,12 +813,12 @@ masquerade_off() {
 	esac
 }
 
-# firewall nft|iptables|none: the ready firewall files. Without IPv6 a kernel has no tables
-# for both families.
+# firewall nft|iptables|none [INTERFACES]: the ready firewall files, for wan, or, of nft, for others
+# as that writes them. Without IPv6 a kernel has no tables for both families.
 [[ -d /proc/sys/net/ipv6 ]] && firewall_family=inet || firewall_family=ip
 
 firewall() {
-	local edit='s/^\(define wan *= *\).*/\1"wan"/'
+	local edit="s/^\(define wan *= *\).*/\1${2:-\"wan\"}/"
 
 	case $1 in
 	nft)

@@ -81,8 +81,7 @@ on "$R" nft -f - <<-END || bail_out "no zones for both directions"
 		}
 	}
 END
-sed 's/^define wan .*/define wan = { "wan", "other" }/' "$HERE/../scripts/firewall.nft" | on "$R" nft -f - ||
-	bail_out "nft does not take firewall.nft"
+firewall nft '{ "wan", "other" }'
 must_knob wan "wan other"
 flush_state
 
