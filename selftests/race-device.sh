@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A wan interface can be renamed, deleted and made anew, moved to another namespace and back, and go down at any time, while packets
-# come: each time its mappings end, and when it is there again it has others. The other interface works on.
+# come: each time its mappings end, and when it is there again it has others. The other interface works on. All of that
+# happens in each round.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,25 +13,30 @@
 race_network
 W2=198.51.100.1
 C=198.51.100.10
-shared+=(R NET SRV W2 C)
 
 # A second line, to C.
-other_line() {
-	ip -n "$R" link add other type veth peer name other netns "$SRV" || return
-	line_up "$R" "$W2"
-	line_up "$SRV" "$C"
+ip -n "$R" link add other type veth peer name other netns "$SRV" || bail_out "no second line"
+at_line=("addr add $W2/24 dev other" "link set other up")
+at_c=("addr add $C/24 dev other" "link set other up")
+shared+=(R NET SRV W2 at_line at_c)
+printf '%s\n' "${at_line[@]}" | ip -n "$R" -batch -
+printf '%s\n' "${at_c[@]}" | ip -n "$SRV" -batch -
+
+# One "ip" for each place carries out what is done there: to start one takes longer.
+there() {
+	exec {router}> >(exec ip -force -batch - 2>&1) {net}> >(exec ip -n "$NET" -force -batch - 2>&1) \
+		{srv}> >(exec ip -n "$SRV" -force -batch - 2>&1)
 }
 
-# line_up NS ADDRESS
-line_up() {
-	printf '%s\n' "addr add $2/24 dev other" "link set other up" | ip -n "$1" -batch -
+router() {
+	printf '%s\n' "$@" >&"$router"
 }
 
 # back_again: until X1 has a mapping there
 back_again() {
 	local end=$((SECONDS + 60))
 
-	until grep -qF " ext=$W2:" "$state/mappings"; do
+	until [[ $(<"$state/mappings") == *" ext=$W2:"* ]]; do
 		if ((SECONDS > end)); then
 			complain "no mapping on $W2 in 60 s"
 			return 1
@@ -39,48 +45,59 @@ back_again() {
 	done
 }
 
-# One "ip" carries out what is done in the router.
-router() {
-	printf '%s\n' "$@" >&"$ip"
+gone() {
+	case $1 in
+	renamed) router "link set other down" "link set other name third" "link set third up" ;;
+	deleted) router "link del other" ;;
+	moved) router "link set other netns $NET" ;;
+	down) router "link set other down" ;;
+	esac
+}
+
+back() {
+	case $1 in
+	renamed) router "link set third down" "link set third name other" "link set other up" ;;
+	deleted)
+		device gone other || return
+		router "link add other type veth peer name other netns $SRV" "${at_line[@]}"
+		device there other || return
+		printf '%s\n' "${at_c[@]}" >&"$srv"
+		;;
+	moved)
+		device gone other || return
+		echo "link set other netns $R" >&"$net"
+		device there other || return
+		router "${at_line[@]}"
+		;;
+	down) router "link set other up" ;;
+	esac
 }
 
 race() {
-	local round=0 ip value
+	local round=0 value kind router net srv
 
-	exec {ip}> >(exec ip -force -batch - 2>&1)
+	there
 	while ((round < rounds)); do
-		counter mappings_ended
-		case $((round % 4)) in
-		0) router "link set other down" "link set other name third" "link set third up" ;;
-		1) router "link del other" ;;
-		2) router "link set other netns $NET" ;;
-		3) router "link set other down" ;;
-		esac
-		reach mappings_ended $((value + 1)) || break
-		((round % 3)) || pause 0.05
-		case $((round % 4)) in
-		0) router "link set third down" "link set third name other" "link set other up" ;;
-		1) other_line ;;
-		2)
-			ip -n "$NET" link set other netns "$R"
-			line_up "$R" "$W2"
-			;;
-		3) router "link set other up" ;;
-		esac
-		back_again || break
+		for kind in renamed deleted moved down; do
+			counter mappings_ended
+			gone "$kind"
+			reach mappings_ended $((value + 1)) || break 2
+			((round % 3)) || pause 0.05
+			back "$kind" || break 2
+			back_again || break 2
+		done
 		more flows_out 8 flows_in 1 || break
 		((++round))
 	done
 	count rounds "$round"
 }
 
-other_line || bail_out "no second line"
 must_knob wan "wan other"
 targets+=("$C:4000-4001")
 packets
 first=$(probe "$X1" udp 6500 $A:3000)
 beside reader reader
-run_race race router back_again other_line line_up
+run_race race there router gone back back_again
 expect_beside reader readings
 expect_is "X1's endpoint on the other interface is the same" "$first" "$(probe "$X1" udp 6500 $B:3000)"
 settled

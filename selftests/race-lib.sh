@@ -126,7 +126,7 @@ shared=(rounds state knobs TMP FULLCONE_KO LAN W mapping_re)
 # program FUNCTION [FUNCTION...]: a program that is the first and uses the others
 program() {
 	declare -p "${shared[@]}"
-	declare -f pause count complain counter reach more "$@"
+	declare -f pause count complain counter reach more device "$@"
 	printf '%s\n' "exec {never}<>\"\$TMP/never\"" "$1"
 }
 
@@ -214,6 +214,22 @@ more() {
 	for value in "${goals[@]}"; do
 		# shellcheck disable=SC2086 # two words
 		reach $value || return
+	done
+}
+
+# device there|gone NAME: waits until the router has it, or has it no more
+device() {
+	local end=$((SECONDS + 60)) seen
+
+	while
+		[[ -e /proc/sys/net/ipv4/conf/$2 ]] && seen=there || seen=gone
+		[[ $seen != "$1" ]]
+	do
+		if ((SECONDS > end)); then
+			complain "$2 is $seen for 60 s"
+			return 1
+		fi
+		pause 0.02
 	done
 }
 
