@@ -2,14 +2,15 @@
 /*
  * churn - packets without end, from ever other ports to ever other endpoints.
  *
- *	churn [-c CPU] [-n COUNT] udp|tcp|mixed ADDR:PORTS ADDR:PORTS...
+ *	churn [-a FILE] [-c CPU] [-n COUNT] udp|tcp|mixed ADDR:PORTS ADDR:PORTS...
  *
  * Sends UDP datagrams, TCP SYNs or either, written from the IP header on, so that
  * no socket has the port: from a random port of the first endpoint to a random
  * port of a random one of the others. PORTS is 4000 or 4000-4009. With -n it has so
  * many addresses, of which the first endpoint's is the lowest. With -c it stays
  * on this processor, and so does, where the kernel does not steer packets
- * elsewhere, all that is done with them in the same machine.
+ * elsewhere, all that is done with them in the same machine. With -a all goes to the
+ * address that stands in the file at that time.
  *
  * After some packets it waits until they have been received, and then rests for
  * four times as long, a tenth of a second at most, so that the machine goes on with
@@ -184,6 +185,25 @@ static int recover(int fd, const sigset_t *sigterm, __s64 begin)
 	return rest(sigterm, due < MOST_REST ? due : MOST_REST);
 }
 
+/* Whoever changes the file may have emptied it just now: then nothing changes. */
+static void follow(const char *path, struct target *to, int targets)
+{
+	char text[INET_ADDRSTRLEN];
+	FILE *file = fopen(path, "r");
+	struct in_addr addr;
+	int i;
+
+	if (!file)
+		return;
+	if (fgets(text, sizeof(text), file)) {
+		text[strcspn(text, "\n")] = '\0';
+		if (inet_pton(AF_INET, text, &addr) == 1)
+			for (i = 0; i < targets; i++)
+				to[i].addr = addr.s_addr;
+	}
+	fclose(file);
+}
+
 static void stay_on(int cpu)
 {
 	cpu_set_t set;
@@ -201,12 +221,16 @@ int main(int argc, char **argv)
 	unsigned long sent = 0, failed = 0;
 	int opt, fd, i, targets = 0;
 	unsigned int first, kinds;
+	const char *path = NULL;
 	__u32 addresses = 1;
 	sigset_t sigterm;
 	__s64 begin;
 
-	while ((opt = getopt(argc, argv, "c:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "a:c:n:")) != -1) {
 		switch (opt) {
+		case 'a':
+			path = optarg;
+			break;
 		case 'c':
 			stay_on(atoi(optarg));
 			break;
@@ -221,7 +245,7 @@ int main(int argc, char **argv)
 	argv += optind;
 	if (argc < 3 || argc - 2 > MAX_TARGETS || !addresses)
 		errx(EXIT_USAGE,
-		     "usage: churn [-c CPU] [-n COUNT] udp|tcp|mixed ADDR:PORTS ADDR:PORTS...");
+		     "usage: churn [-a FILE] [-c CPU] [-n COUNT] udp|tcp|mixed ADDR:PORTS ADDR:PORTS...");
 
 	if (strcmp(argv[0], "udp") && strcmp(argv[0], "tcp") &&
 	    strcmp(argv[0], "mixed"))
@@ -244,6 +268,8 @@ int main(int argc, char **argv)
 	fflush(stdout);
 
 	do {
+		if (path)
+			follow(path, to, targets);
 		begin = now_ns();
 		for (i = 0; i < BATCH; i++) {
 			__u8 proto = protos[first + random() % kinds];

@@ -82,6 +82,8 @@ second_cpu() {
 
 # Whom X1 speaks to
 targets=("$A:4000-4001" "$B:4000-4001" "$Z:4000-4003")
+# how strangers and X2 know where X1 is, if it is not at $W all the time: see churn.c
+seekers=()
 
 # packets: from now on on both processors, those of X1 on one; on the other those of Z and X2 to X1's endpoints.
 packets() {
@@ -90,8 +92,8 @@ packets() {
 	second=$(second_cpu)
 	((second)) || note "one processor: all packets are on it"
 	start out "$X1" "$HERE/churn" -c 0 mixed "$LAN.2:$busy" "${targets[@]}"
-	start in "$STRANGER" "$HERE/churn" -c "$second" mixed "$Z:4000-4007" "$W:$busy"
-	start hairpin "$X2" "$HERE/churn" -c "$second" mixed "$LAN.3:2000-2009" "$W:$busy"
+	start in "$STRANGER" "$HERE/churn" -c "$second" ${seekers[@]+"${seekers[@]}"} mixed "$Z:4000-4007" "$W:$busy"
+	start hairpin "$X2" "$HERE/churn" -c "$second" ${seekers[@]+"${seekers[@]}"} mixed "$LAN.3:2000-2009" "$W:$busy"
 	expect "packets come from all sides" wait_for 120 all_sides
 	for name in "${!flows[@]}"; do
 		flows[$name]=$(stat_of "$name")
