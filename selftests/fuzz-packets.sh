@@ -8,6 +8,12 @@
 #
 #	FULLCONE_SEED=its seed FULLCONE_PACKETS=the packet's number scripts/check fuzz-packets
 #
+# if the router gives the same ports again, which are drawn by lot after a conflict. A run that fails prints all packets that
+# it has sent, so that they can be sent to a router of the same seed's setup:
+#
+#	sed -n 's/.*# sent: //p' LOG | base64 -d | gunzip >FILE
+#	FULLCONE_SEED=its seed FULLCONE_REPLAY=FILE selftests/run.sh fuzz-packets
+#
 # only: hostile
 
 # shellcheck source=selftests/lib.sh
@@ -19,8 +25,10 @@ need_tools conntrack
 
 packets=${FULLCONE_PACKETS:-60000}
 seed=${FULLCONE_SEED:-0}
+replay=${FULLCONE_REPLAY:-}
 # each run has a router of its own
 at_once=20000
+[[ ! $replay ]] || packets=1
 mappings=/proc/net/fullcone_nat/mappings
 
 # The firewall and the knobs of one run after the other
@@ -38,6 +46,8 @@ router() {
 	local knob
 
 	make_ns R r
+	# no error is one too many, whatever the time: of no type that there is
+	set_sysctl "$R" net.ipv4.icmp_ratemask=0 net.ipv6.icmp.ratemask=255
 	set_sysctl "$R" net.ipv4.ip_forward=1 net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0 \
 		net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.forwarding=1
 	ip -n "$R" -batch - <<-END || bail_out "no tun devices here"
@@ -63,15 +73,25 @@ router() {
 
 # fuzz SEED COUNT SETUP: nothing comes out that must not
 fuzz() {
-	local options=()
+	local options=() what=("$1" "$2") reason
 
 	[[ $3 != *mapping=apdm* ]] || options+=(-a)
 	[[ $3 != none* ]] || options+=(-o)
-	if on "$R" "$HERE/fuzz" ${options[@]+"${options[@]}"} "$1" "$2" lan wan >"$TMP/fuzz" 2>&1; then
+	if [[ $replay ]]; then
+		options+=(-r "$replay")
+		what=()
+	else
+		options+=(-w "$TMP/sent")
+	fi
+	# if the kernel dies, this is the last word
+	note "seed $1: $3"
+	if on "$R" "$HERE/fuzz" ${options[@]+"${options[@]}"} ${what[@]+"${what[@]}"} lan wan >"$TMP/fuzz" 2>&1; then
 		note "$(tr '\n' ' ' <"$TMP/fuzz")"
 		sum
 	else
-		fail "$2 packets, seed $1: $3" "$(tail -n 20 "$TMP/fuzz")"
+		reason=$(sed -n 's/^not ok: //p' "$TMP/fuzz")
+		fail "seed $1, $3: ${reason:-the fuzzer came to its end}" "$(tail -n 20 "$TMP/fuzz")"
+		[[ $replay ]] || gzip -9 "$TMP/sent" -c | base64 -w 200 | sed 's/^/# sent: /'
 		return 1
 	fi
 }
@@ -135,7 +155,11 @@ runs() {
 
 modprobe -q tun
 sysctl -qw net.netfilter.nf_conntrack_max=262144
-if runs; then
+if ! runs; then
+	:
+elif [[ $replay ]]; then
+	pass "$replay: nothing came out that must not, and the counters add up"
+else
 	pass "$packets packets: nothing came out that must not, and the counters add up"
 	for name in mapped inbound hairpins errors fragments; do
 		expect "some of what came out was: ${sums[$name]} $name" test "${sums[$name]}" -gt $((packets / 2000))

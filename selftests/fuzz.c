@@ -2,7 +2,8 @@
 /*
  * fuzz - hostile packets at a router, and what comes out of it.
  *
- *	fuzz [-v] [-a] [-o] SEED COUNT LAN WAN
+ *	fuzz [-v] [-a] [-o] [-w FILE] SEED COUNT LAN WAN
+ *	fuzz [-v] [-a] [-o] -r FILE LAN WAN
  *
  * LAN and WAN are the names of two tun devices, which it makes and waits for to be up: all
  * that is inside the router and all that is outside. COUNT packets go in on either side, of
@@ -18,10 +19,14 @@
  *	  one; with -o no firewall keeps out what is sent to an inside address as such
  *	- what comes back to the inside by the router's address comes from that, too
  *
+ *	- the kernel has not died, warned or found a bad page (looked at once in a while)
+ *
  * The first that is not so ends it with status 1: it prints the seed, the packet's number,
  * and both packets in hex. The same seed gives the same packets as long as the router gives
- * the same ports; -v prints each. At the end "sent N", what came out, and how much of that
- * was of each kind. Status 2 is bad use.
+ * the same ports, which after a conflict it does not: -w writes all that is sent to a file,
+ * and -r sends that again. -v prints each packet. At the end "sent N", what came out, and
+ * how much of that was of each kind; what a device does not take has not come as far as
+ * the router, and is only "refused". Status 2 is bad use.
  * Who is where says packets.h.
  */
 #define _GNU_SOURCE
@@ -41,6 +46,8 @@
 #define PORTS		48
 #define FRESH_MS	5000	/* no mapping ends so soon */
 #define ENDPOINTS	0x100000
+#define TAINT_EVERY	100	/* packets */
+#define TAINTS		(1 << 5 | 1 << 7 | 1 << 9)	/* bad page, died, warned */
 
 /* An inside endpoint, or a host, that has sent something */
 struct opened {
@@ -59,7 +66,17 @@ static struct {
 } ring[2][RING];
 static unsigned int ringed[2];
 
-static unsigned long sent, seed, out[2], errors_out, mapped, inbound, hairpins, fragments;
+/* What stands before each packet in a file */
+struct record {
+	__u32			len;
+	__u8			side;
+	__u8			unused;
+	struct virtio_net_hdr	header;
+};
+
+static unsigned long sent, refused, seed, out[2], errors_out, mapped, inbound, hairpins, fragments;
+static unsigned long tainted;
+static FILE *written;
 static int tun[2];
 static bool verbose, apdm, open_router;
 static struct packet cause, result;
@@ -252,15 +269,20 @@ static void hex(const char *what, const __u8 *data, size_t len)
 	size_t i;
 
 	printf("# %s, %zu bytes: ", what, len);
-	for (i = 0; i < len && i < 512; i++)
+	for (i = 0; i < len; i++)
 		printf("%02x", data[i]);
 	puts("");
 }
 
-static void wrong(const char *what, enum side side)
+static void wrong_by(const char *what)
 {
 	printf("not ok: %s\n# seed %lu packet %lu\n", what, seed, sent);
 	hex(cause_side == LAN ? "from inside" : "from outside", cause.data, cause.len);
+}
+
+static void wrong(const char *what, enum side side)
+{
+	wrong_by(what);
 	hex(side == LAN ? "came out inside" : "came out outside", result.data, result.len);
 	exit(1);
 }
@@ -517,26 +539,66 @@ static void speaks(void)
 
 /* -- sending --------------------------------------------------------------------------- */
 
+static unsigned long taint(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/tainted", "r");
+	unsigned long bits = 0;
+
+	if (!file || fscanf(file, "%lu", &bits) != 1)
+		err(EXIT_USAGE, "tainted");
+	fclose(file);
+	return bits & TAINTS;
+}
+
+/* The packet at fault is this or one of those since the last look. */
+static void look_at_kernel(void)
+{
+	if (taint() == tainted)
+		return;
+	wrong_by("the kernel complains");
+	exit(1);
+}
+
+/* Before it is sent: it may be the last thing that this machine does. */
+static void record(enum side from, const struct virtio_net_hdr *header)
+{
+	struct record head = { .len = cause.len, .side = from, .header = *header };
+
+	if (!written)
+		return;
+	if (fwrite(&head, sizeof(head), 1, written) != 1 ||
+	    fwrite(cause.data, 1, cause.len, written) != cause.len || fflush(written))
+		err(EXIT_USAGE, "can't write what is sent");
+}
+
 static void send_with(const struct packet *p, enum side from,
 		      const struct virtio_net_hdr *header)
 {
 	struct iovec parts[] = { { (void *)header, sizeof(*header) }, { (void *)p->data, p->len } };
 
-	sent++;
 	if (p != &cause) {
 		memcpy(cause.data, p->data, p->len);
 		cause.len = p->len;
 	}
 	cause_side = from;
 	if (verbose) {
-		printf("# packet %lu\n", sent);
+		printf("# packet %lu\n", sent + 1);
 		hex(from == LAN ? "from inside" : "from outside", cause.data, cause.len);
 	}
-	speaks();
+	record(from, header);
 	/* what a device does not take at all has not come as far as the router */
-	if (writev(tun[from], parts, 2) < 0 && errno != EINVAL && errno != EIO)
-		err(EXIT_USAGE, "%s", side_names[from]);
+	if (writev(tun[from], parts, 2) < 0) {
+		if (errno != EINVAL && errno != EIO)
+			err(EXIT_USAGE, "%s", side_names[from]);
+		if (++refused > 1000 + 10 * sent)
+			errx(EXIT_USAGE, "%s takes nothing", side_names[from]);
+		return;
+	}
+	sent++;
+	speaks();
 	look();
+	if (sent % TAINT_EVERY == 0)
+		look_at_kernel();
 }
 
 static void send_plain(const struct packet *p, enum side side)
@@ -700,39 +762,76 @@ static void wait_until_up(const char *name)
 	close(fd);
 }
 
+/* What was written to the file once, with all that is looked at */
+static void send_again(FILE *file)
+{
+	static struct packet p;
+	struct record head;
+
+	while (fread(&head, sizeof(head), 1, file) == 1) {
+		p.len = head.len;
+		if (head.len > MAX_PACKET || head.side > WAN ||
+		    fread(p.data, 1, p.len, file) != p.len)
+			errx(EXIT_USAGE, "no file of ours, or it breaks off");
+		send_with(&p, head.side, &head.header);
+	}
+}
+
+static FILE *open_file(const char *name, const char *mode)
+{
+	FILE *file = fopen(name, mode);
+
+	if (!file)
+		err(EXIT_USAGE, "%s", name);
+	return file;
+}
+
 int main(int argc, char **argv)
 {
-	unsigned long count;
+	FILE *again = NULL;
+	unsigned long count = 0;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "vao")) != -1) {
+	while ((opt = getopt(argc, argv, "vaow:r:")) != -1) {
 		if (opt == 'v')
 			verbose = true;
 		else if (opt == 'a')
 			apdm = true;
 		else if (opt == 'o')
 			open_router = true;
+		else if (opt == 'w')
+			written = open_file(optarg, "w");
+		else if (opt == 'r')
+			again = open_file(optarg, "r");
 		else
 			return EXIT_USAGE;
 	}
 	argv += optind;
-	if (argc - optind != 4)
-		errx(EXIT_USAGE, "usage: fuzz [-v] [-a] [-o] SEED COUNT LAN WAN");
-	seed = strtoul(argv[0], NULL, 0);
-	count = strtoul(argv[1], NULL, 0);
+	if (argc - optind != (again ? 2 : 4))
+		errx(EXIT_USAGE, "usage: fuzz [-v] [-a] [-o] [-w FILE] SEED COUNT LAN WAN");
+	if (!again) {
+		seed = strtoul(argv[0], NULL, 0);
+		count = strtoul(argv[1], NULL, 0);
+		argv += 2;
+	}
 	if (count > ENDPOINTS / 4)
 		errx(EXIT_USAGE, "no more than %u at once", ENDPOINTS / 4);
 	/* never nought, which it would remain */
 	state = seed * 0x9e3779b97f4a7c15ULL + 1;
-	tun[LAN] = make_tun(argv[2]);
-	tun[WAN] = make_tun(argv[3]);
+	tainted = taint();
+	tun[LAN] = make_tun(argv[0]);
+	tun[WAN] = make_tun(argv[1]);
 	puts("ready");
 	fflush(stdout);
-	wait_until_up(argv[2]);
-	wait_until_up(argv[3]);
+	wait_until_up(argv[0]);
+	wait_until_up(argv[1]);
+	if (again)
+		send_again(again);
 	while (sent < count)
 		one();
-	printf("sent %lu\nout %lu\nin %lu\nerrors %lu\n", sent, out[WAN], out[LAN], errors_out);
+	look_at_kernel();
+	printf("sent %lu\nrefused %lu\nout %lu\nin %lu\nerrors %lu\n", sent, refused, out[WAN], out[LAN],
+	       errors_out);
 	printf("mapped %lu\ninbound %lu\nhairpins %lu\nfragments %lu\n",
 	       mapped, inbound, hairpins, fragments);
 	return 0;
