@@ -77,6 +77,7 @@ fuzz() {
 
 	[[ $3 != *mapping=apdm* ]] || options+=(-a)
 	[[ $3 != none* ]] || options+=(-o)
+	[[ $3 != *guard=0* ]] || options+=(-g)
 	if [[ $replay ]]; then
 		options+=(-r "$replay")
 		what=()

@@ -2,8 +2,8 @@
 /*
  * fuzz - hostile packets at a router, and what comes out of it.
  *
- *	fuzz [-v] [-a] [-o] [-w FILE] SEED COUNT LAN WAN
- *	fuzz [-v] [-a] [-o] -r FILE LAN WAN
+ *	fuzz [-v] [-a] [-o] [-g] [-w FILE] SEED COUNT LAN WAN
+ *	fuzz [-v] [-a] [-o] [-g] -r FILE LAN WAN
  *
  * LAN and WAN are the names of two tun devices, which it makes and waits for to be up: all
  * that is inside the router and all that is outside. COUNT packets go in on either side, of
@@ -11,8 +11,11 @@
  * strangers, scans, errors about what was seen; half of them spoilt in some way, or cut into
  * fragments that overlap, repeat or miss. After each it looks at what has come out by then:
  *
- *	- nothing leaves on WAN with another source than the router's own
- *	- no error that leaves quotes an inside address
+ *	- nothing leaves on WAN with another source than the router's own, but for the answers
+ *	  to what was sent to an inside address as such and let in, and what belongs to a flow
+ *	  of somebody who has forged his address; with -g the guard is off, and messages for
+ *	  neighbours may
+ *	- no error that leaves quotes an inside address, but to who has sent to that
  *	- no external endpoint is of two inside endpoints, and (without -a) no inside endpoint
  *	  has two external ones
  *	- what comes in from outside goes to an endpoint that has spoken, by its own external
@@ -46,6 +49,7 @@
 #define PORTS		48
 #define FRESH_MS	5000	/* no mapping ends so soon */
 #define ENDPOINTS	0x100000
+#define KNOWN		0x400000
 #define TAINT_EVERY	100	/* packets */
 #define TAINTS		(1 << 5 | 1 << 7 | 1 << 9)	/* bad page, died, warned */
 
@@ -57,6 +61,17 @@ struct opened {
 	__u16		ext;	/* and by which port */
 };
 
+/* What is known of two hosts, or endpoints */
+enum known {
+	ASKED,		/* to the first, which is inside, the second has sent something as such, */
+	LET_IN,		/* and nothing but the router's guard keeps that out */
+	BOUNCED,	/* the first has sent by the router to the second, both outside */
+	POSED,		/* the first is inside, and somebody outside has sent as if he were that */
+	FORGED,		/* the first is not, and somebody inside has */
+	TOLD,		/* the first, inside, has told the second of what was let in */
+};
+
+static __u64 knowledge[KNOWN];	/* hashes */
 static struct opened opened[ENDPOINTS];
 static struct opened *owners[2][256][65536];	/* by family, protocol, external port */
 
@@ -78,7 +93,7 @@ static unsigned long sent, refused, seed, out[2], errors_out, mapped, inbound, h
 static unsigned long tainted;
 static FILE *written;
 static int tun[2];
-static bool verbose, apdm, open_router;
+static bool verbose, apdm, open_router, unguarded;
 static struct packet cause, result;
 static const char *const side_names[] = { "lan", "wan" };
 static enum side cause_side;
@@ -313,6 +328,42 @@ static struct opened *find(int proto, const union endpoint *e)
 	}
 }
 
+static __u64 mix(__u64 hash, const union endpoint *e, bool port)
+{
+	const __u8 *addr = e->sa.sa_family == AF_INET ? (const __u8 *)&e->in.sin_addr :
+							e->in6.sin6_addr.s6_addr;
+	size_t len = e->sa.sa_family == AF_INET ? 4 : 16, i;
+
+	hash = (hash ^ len ^ (port ? e->in.sin_port : 0)) * 0x100000001b3ULL;
+	for (i = 0; i < len; i++)
+		hash = (hash ^ addr[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+static __u64 knowledge_of(enum known what, int proto, const union endpoint *a,
+			  const union endpoint *b, bool ports)
+{
+	__u64 hash = 0xcbf29ce484222325ULL ^ (what << 16 | proto);
+
+	/* nought is no knowledge */
+	return mix(mix(hash, a, ports), b, ports) | 1;
+}
+
+/* Where that is, or would be */
+static __u64 *place_of(__u64 hash)
+{
+	__u64 n;
+
+	for (n = hash >> 20;; n++)
+		if (!knowledge[n % KNOWN] || knowledge[n % KNOWN] == hash)
+			return &knowledge[n % KNOWN];
+}
+
+static void remember(__u64 hash)
+{
+	*place_of(hash) = hash;
+}
+
 static bool has_opened(int proto, const union endpoint *e)
 {
 	return find(proto, e)->inside.sa.sa_family;
@@ -358,6 +409,7 @@ static void leaves(__u8 proto, const union endpoint *inside, __u16 port, enum si
 /* Of what has no ports we know only the host, and of a fragment not even the protocol. */
 #define HOST		256	/* added to a protocol */
 #define ANY_PROTO	512
+#define FRAGMENTS	513
 
 static bool host_has_opened(int proto, const union endpoint *e)
 {
@@ -374,15 +426,58 @@ static void host_speaks(__u8 proto, const union endpoint *inside)
 	open_it(ANY_PROTO, &host);
 }
 
-/* What an error quotes went to the router, as far as its receiver knows. */
-static void look_at_quote(const struct parsed *pr, enum side side)
+/* @pr has told us that of the hosts, and if it has ports, of the endpoints. */
+static void know(enum known what, const struct parsed *pr, const union endpoint *a,
+		 const union endpoint *b)
+{
+	remember(knowledge_of(what, ANY_PROTO, a, b, false));
+	if (pr->fragment)
+		remember(knowledge_of(what, FRAGMENTS, a, b, false));
+	else
+		remember(knowledge_of(what, pr->ported ? pr->proto : HOST + pr->proto, a, b,
+				      pr->ported));
+}
+
+static bool hosts_known(enum known what, const union endpoint *a, const union endpoint *b)
+{
+	return *place_of(knowledge_of(what, ANY_PROTO, a, b, false));
+}
+
+/* Is that known of what @pr is a packet of? What came in fragments may have had any ports. */
+static bool is_known(enum known what, const struct parsed *pr, const union endpoint *a,
+		     const union endpoint *b)
+{
+	if (pr->fragment || *place_of(knowledge_of(what, FRAGMENTS, a, b, false)))
+		return hosts_known(what, a, b);
+	return *place_of(knowledge_of(what, pr->ported ? pr->proto : HOST + pr->proto, a, b,
+				      pr->ported));
+}
+
+/* What the error @pr in @p is about */
+static bool quote_of(const struct packet *p, const struct parsed *pr, struct parsed *quote)
+{
+	return parse(p->data + pr->quoted, p->len - pr->quoted, quote) &&
+	       quote->version == pr->version;
+}
+
+/*
+ * What an error quotes went to the router, as far as its receiver knows, and what he sent
+ * came from himself.
+ */
+static void look_at_quote(const struct parsed *in, bool readable, const struct parsed *pr)
 {
 	struct parsed quote;
 
 	errors_out++;
-	if (parse(result.data + pr->quoted, result.len - pr->quoted, &quote) &&
-	    quote.version == pr->version && is_inside(&quote.dst))
-		wrong("an error that leaves quotes an inside address", side);
+	if (!quote_of(&result, pr, &quote))
+		return;
+	/* what the router tells an inside host takes the route that he himself has given */
+	if (cause_side == LAN && readable && in->version == 4 && in->l4 > sizeof(struct iphdr) &&
+	    same_address(&quote.src, &in->src) && same_address(&quote.dst, &in->dst))
+		return;
+	if ((is_inside(&quote.dst) && !hosts_known(ASKED, &quote.dst, &quote.src)) ||
+	    (is_inside(&quote.src) && !hosts_known(ASKED, &quote.src, &quote.dst)))
+		wrong("an error that leaves quotes an inside address", WAN);
 }
 
 static bool is_link_local(const struct parsed *pr)
@@ -396,32 +491,85 @@ static bool is_by_router(const struct parsed *pr)
 	return is_router(&pr->src, LAN) || is_router(&pr->src, WAN) || is_link_local(pr);
 }
 
-/*
- * Who is inside and sends with an address that belongs outside can do what he likes to whose
- * address it is. Only filters of source addresses help against that.
- */
-static bool is_forged(const struct parsed *in)
+/* Conntrack leaves these alone. */
+static bool is_for_neighbours(const struct packet *p, const struct parsed *pr)
 {
-	return cause_side == LAN && !is_inside(&in->src);
+	__u8 type = p->data[pr->l4];
+
+	return pr->version == 6 && pr->proto == IPPROTO_ICMPV6 && pr->l4 < p->len &&
+	       ((type >= 130 && type <= 137) || type == 143);
 }
 
-/* This is on its way to whose address it is. */
-static bool goes_to_forged(const struct parsed *pr)
+/*
+ * @p belongs to a flow that somebody has opened to an inside address as such: conntrack
+ * does not translate it. Errors about that may come from anybody.
+ */
+static bool is_let_in(const struct packet *p, const struct parsed *pr,
+		      const union endpoint *inside, const union endpoint *other)
 {
-	return cause_side == WAN && host_has_opened(ANY_PROTO, &pr->dst);
+	struct parsed quote;
+
+	if (!pr->error)
+		return is_known(LET_IN, pr, inside, other);
+	return quote_of(p, pr, &quote) && (hosts_known(LET_IN, &quote.dst, &quote.src) ||
+					   hosts_known(LET_IN, &quote.src, &quote.dst));
+}
+
+/*
+ * Who is inside and sends with an address that belongs outside can have flows that lead
+ * back outside; only filters of source addresses help against that. What comes in for
+ * them keeps its source. So does the answer to what somebody outside has sent by the
+ * router to somebody else there.
+ */
+static bool keeps_source(const struct parsed *in, const struct parsed *pr)
+{
+	struct parsed quote;
+
+	if (!same_address(&pr->src, &in->src))
+		return false;
+	if (pr->error && quote_of(&result, pr, &quote) &&
+	    hosts_known(BOUNCED, &quote.src, &quote.dst))
+		return true;
+	return hosts_known(FORGED, &pr->dst, &pr->dst) || is_known(BOUNCED, pr, &pr->dst, &pr->src) ||
+	       (pr->error && hosts_known(FORGED, &pr->src, &pr->src)) ||
+	       (cause_side == WAN && same_address(&pr->dst, &in->dst));
+}
+
+static bool may_leave(const struct parsed *in, bool readable, const struct parsed *pr)
+{
+	if (is_router(&pr->src, WAN) || is_link_local(pr))
+		return true;
+	/* the router tells him by the address that it has where he is in truth */
+	if (readable && cause_side == LAN && !is_inside(&in->src) && pr->error &&
+	    is_router(&pr->src, LAN))
+		return true;
+	if (is_inside(&pr->src))
+		return is_let_in(&result, pr, &pr->src, &pr->dst) ||
+		       (!pr->first && hosts_known(TOLD, &pr->src, &pr->dst)) ||
+		       (unguarded && is_for_neighbours(&result, pr));
+	return readable && keeps_source(in, pr);
+}
+
+/* It gets a mapping: what seems to be the router's own is masqueraded, and so is IPv4 in IPv6. */
+static bool has_mapping(const struct parsed *in)
+{
+	return !is_router(&in->src, LAN) && !is_router(&in->src, WAN) &&
+	       !(in->version == 6 && IN6_IS_ADDR_V4MAPPED(&in->src.in6.sin6_addr));
 }
 
 static void outside(const struct parsed *in, bool readable, const struct parsed *pr)
 {
-	/* without a firewall who is sent to directly answers likewise */
-	if (goes_to_forged(pr) || (open_router && is_inside(&pr->src)))
-		return;
-	if (!is_router(&pr->src, WAN) && !is_link_local(pr))
-		wrong("what leaves has not the router's address", WAN);
 	if (pr->error)
-		look_at_quote(pr, WAN);
-	/* what seems to be the router's own is masqueraded */
-	if (cause_side != LAN || !readable || is_router(&in->src, LAN))
+		look_at_quote(in, readable, pr);
+	if (!may_leave(in, readable, pr))
+		wrong("what leaves has not the router's address", WAN);
+	/* the rest of it is in other fragments */
+	if (pr->error && pr->fragment && is_inside(&pr->src))
+		know(TOLD, pr, &pr->src, &pr->dst);
+	if (!is_router(&pr->src, WAN) || cause_side != LAN || !readable || !has_mapping(in))
+		return;
+	/* the router answers who has forged an address */
+	if (!is_inside(&in->src) && !same_address(&in->dst, &pr->dst))
 		return;
 	if (pr->ported && !pr->fragment && in->ported && !in->fragment && in->proto == pr->proto)
 		leaves(pr->proto, &in->src, pr->src.in.sin_port, WAN);
@@ -432,13 +580,22 @@ static void from_outside(const struct parsed *in, const struct parsed *pr)
 	struct opened *owner, *o;
 
 	/* to one who has forged an inside address, say */
-	if (is_by_router(pr) || (open_router && same_address(&in->dst, &pr->dst)))
+	if (is_by_router(pr))
+		return;
+	if (same_address(&in->dst, &pr->dst)) {
+		if (!is_let_in(&cause, in, &in->dst, &in->src))
+			wrong("what is sent to an inside address as such gets in", LAN);
+		return;
+	}
+	/* the answer to who has sent by the router with an inside address, from outside */
+	if (is_known(BOUNCED, pr, &pr->dst, &pr->src))
 		return;
 	if (pr->error || pr->fragment || in->fragment || !pr->ported || !in->ported) {
 		/* what it is about may have left in fragments */
 		bool vague = pr->error || pr->fragment || in->fragment;
 
-		if (!host_has_opened(vague ? ANY_PROTO : pr->proto, &pr->dst))
+		if (!host_has_opened(vague ? ANY_PROTO : pr->proto, &pr->dst) &&
+		    !(vague && hosts_known(POSED, &pr->dst, &pr->dst)))
 			wrong("a host that has not spoken hears from outside", LAN);
 		return;
 	}
@@ -460,6 +617,12 @@ static void from_router_inside(const struct parsed *in, const struct parsed *pr)
 	/* an error may be about a flow of somebody outside who has forged an inside address */
 	if (pr->error)
 		return;
+	/* and this may be of that flow, or of one to him whose address is forged */
+	if (same_address(&pr->src, &in->src) &&
+	    (!is_inside(&in->src) || is_known(POSED, in, &in->src, &in->dst))) {
+		from_outside(in, pr);
+		return;
+	}
 	if (!is_router(&pr->src, WAN))
 		wrong("a hairpin's source is not an external one", LAN);
 	if (!pr->ported || !in->ported || in->proto != pr->proto ||
@@ -468,7 +631,7 @@ static void from_router_inside(const struct parsed *in, const struct parsed *pr)
 	hairpins++;
 	if (!has_opened(pr->proto, &pr->dst))
 		wrong("an endpoint that has not spoken is reached by a hairpin", LAN);
-	if (!is_router(&in->src, LAN))
+	if (has_mapping(in))
 		leaves(pr->proto, &in->src, pr->src.in.sin_port, LAN);
 }
 
@@ -480,7 +643,7 @@ static void came_out(enum side side)
 
 	if (!parse(result.data, result.len, &pr))
 		wrong("what comes out is no IP packet", side);
-	if (is_own_business(&pr) || (readable && is_forged(&in)))
+	if (is_own_business(&pr))
 		return;
 	out[side]++;
 	if (verbose)
@@ -523,18 +686,35 @@ static void look(void)
 }
 
 /*
- * Whoever sends something hears of it, also if it leaves later, with other fragments; and
- * who is outside, if it leaves there again.
+ * Whoever is inside and sends something hears of it, also if it leaves later, with other
+ * fragments. And who is it in truth?
  */
 static void speaks(void)
 {
 	struct parsed pr;
+	bool forged;
 
-	if (!parse(cause.data, cause.len, &pr) || (cause_side == WAN && is_inside(&pr.src)))
+	if (!parse(cause.data, cause.len, &pr))
 		return;
-	host_speaks(pr.proto, &pr.src);
-	if (pr.ported)
-		open_it(pr.proto, &pr.src);
+	forged = (cause_side == LAN) != is_inside(&pr.src);
+	if (cause_side == LAN) {
+		host_speaks(pr.proto, &pr.src);
+		if (pr.ported)
+			open_it(pr.proto, &pr.src);
+	}
+	if (forged)
+		know(cause_side == LAN ? FORGED : POSED, &pr, &pr.src, &pr.src);
+	if (forged && cause_side == WAN)
+		know(POSED, &pr, &pr.src, &pr.dst);
+	if (cause_side == LAN && !forged)
+		return;
+	if (is_inside(&pr.dst)) {
+		know(ASKED, &pr, &pr.dst, &pr.src);
+		if (cause_side == LAN || open_router || is_router(&pr.dst, LAN))
+			know(LET_IN, &pr, &pr.dst, &pr.src);
+	} else if (cause_side == WAN && !is_router(&pr.dst, WAN)) {
+		know(BOUNCED, &pr, &pr.src, &pr.dst);
+	}
 }
 
 /* -- sending --------------------------------------------------------------------------- */
@@ -792,13 +972,15 @@ int main(int argc, char **argv)
 	unsigned long count = 0;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "vaow:r:")) != -1) {
+	while ((opt = getopt(argc, argv, "vaogw:r:")) != -1) {
 		if (opt == 'v')
 			verbose = true;
 		else if (opt == 'a')
 			apdm = true;
 		else if (opt == 'o')
 			open_router = true;
+		else if (opt == 'g')
+			unguarded = true;
 		else if (opt == 'w')
 			written = open_file(optarg, "w");
 		else if (opt == 'r')
@@ -808,7 +990,7 @@ int main(int argc, char **argv)
 	}
 	argv += optind;
 	if (argc - optind != (again ? 2 : 4))
-		errx(EXIT_USAGE, "usage: fuzz [-v] [-a] [-o] [-w FILE] SEED COUNT LAN WAN");
+		errx(EXIT_USAGE, "usage: fuzz [-v] [-a] [-o] [-g] [-w FILE] SEED COUNT LAN WAN");
 	if (!again) {
 		seed = strtoul(argv[0], NULL, 0);
 		count = strtoul(argv[1], NULL, 0);

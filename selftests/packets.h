@@ -199,7 +199,7 @@ static inline bool is_error(int version, __u8 type)
 	return version == 4 ? type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH ||
 				      type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
 				      type == ICMP_PARAMETERPROB :
-			      type >= 1 && type <= 4;
+			      type < 128;
 }
 
 /* Reads @len bytes at @data; returns whether they begin with an IP header. */
