@@ -162,8 +162,8 @@ elif [[ $replay ]]; then
 	pass "$replay: nothing came out that must not, and the counters add up"
 else
 	pass "$packets packets: nothing came out that must not, and the counters add up"
-	for name in mapped inbound hairpins errors fragments; do
-		expect "some of what came out was: ${sums[$name]} $name" test "${sums[$name]}" -gt $((packets / 2000))
+	for name in mapped inbound hairpins errors fragments scans; do
+		expect "some of what went by was: ${sums[$name]} $name" test "${sums[$name]}" -gt $((packets / 2000))
 	done
 fi
 finish

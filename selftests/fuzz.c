@@ -20,6 +20,7 @@
  *	  has two external ones
  *	- what comes in from outside goes to an endpoint that has spoken, by its own external
  *	  one; with -o no firewall keeps out what is sent to an inside address as such
+ *	- nothing that comes in goes to a host or a port that never sends anything
  *	- what comes back to the inside by the router's address comes from that, too
  *
  *	- the kernel has not died, warned or found a bad page (looked at once in a while)
@@ -90,7 +91,7 @@ struct record {
 };
 
 static unsigned long sent, refused, seed, out[2], errors_out, mapped, inbound, hairpins, fragments;
-static unsigned long tainted;
+static unsigned long scans, tainted;
 static FILE *written;
 static int tun[2];
 static bool verbose, apdm, open_router, unguarded;
@@ -151,15 +152,20 @@ static enum side from_inside(struct packet *p)
 	return speak(p, &src, sport, &dst, 3000 + below(8), LAN);
 }
 
-/* Somebody outside, at a port that is mapped more likely than not */
+/*
+ * Somebody outside, at a port that is mapped more likely than not, or whose like nobody
+ * inside uses; or he knows the inside addresses
+ */
 static enum side from_stranger(struct packet *p)
 {
 	int version = some_version();
 	union endpoint src = outside_host(version, below(HOSTS));
-	union endpoint dst = router(version, WAN);
+	union endpoint dst = percent(85) ? router(version, WAN) :
+					   inside_host(version, below(HOSTS + 1));
 	__u16 sport = 3000 + below(8);
+	__u16 dport = percent(20) ? QUIET_PORT + below(QUIET_PORTS) : some_port();
 
-	return speak(p, &src, sport, &dst, some_port(), WAN);
+	return speak(p, &src, sport, &dst, dport, WAN);
 }
 
 static enum side hairpin(struct packet *p)
@@ -590,6 +596,8 @@ static void from_outside(const struct parsed *in, const struct parsed *pr)
 	/* the answer to who has sent by the router with an inside address, from outside */
 	if (is_known(BOUNCED, pr, &pr->dst, &pr->src))
 		return;
+	if (is_quiet(&pr->dst, pr->ported))
+		wrong("who never speaks hears from outside", LAN);
 	if (pr->error || pr->fragment || in->fragment || !pr->ported || !in->ported) {
 		/* what it is about may have left in fragments */
 		bool vague = pr->error || pr->fragment || in->fragment;
@@ -625,6 +633,8 @@ static void from_router_inside(const struct parsed *in, const struct parsed *pr)
 	}
 	if (!is_router(&pr->src, WAN))
 		wrong("a hairpin's source is not an external one", LAN);
+	if (is_quiet(&pr->dst, pr->ported) && !same_address(&pr->dst, &in->src))
+		wrong("who never speaks is reached by a hairpin", LAN);
 	if (!pr->ported || !in->ported || in->proto != pr->proto ||
 	    same_address(&pr->dst, &in->src))
 		return;
@@ -697,6 +707,7 @@ static void speaks(void)
 	if (!parse(cause.data, cause.len, &pr))
 		return;
 	forged = (cause_side == LAN) != is_inside(&pr.src);
+	scans += cause_side == WAN && pr.ported && is_quiet(&pr.dst, true);
 	if (cause_side == LAN) {
 		host_speaks(pr.proto, &pr.src);
 		if (pr.ported)
@@ -751,11 +762,21 @@ static void record(enum side from, const struct virtio_net_hdr *header)
 		err(EXIT_USAGE, "can't write what is sent");
 }
 
+/* Of those who never speak somebody has to see to it. */
+static bool is_unspeakable(const struct packet *p, enum side from)
+{
+	struct parsed pr;
+
+	return parse(p->data, p->len, &pr) && is_quiet(&pr.src, from == LAN && pr.ported);
+}
+
 static void send_with(const struct packet *p, enum side from,
 		      const struct virtio_net_hdr *header)
 {
 	struct iovec parts[] = { { (void *)header, sizeof(*header) }, { (void *)p->data, p->len } };
 
+	if (is_unspeakable(p, from))
+		return;
 	if (p != &cause) {
 		memcpy(cause.data, p->data, p->len);
 		cause.len = p->len;
@@ -824,6 +845,8 @@ static void send_pieces(const struct packet *p, enum side side)
 	size_t step = 8 * (1 + below(40));
 	__u32 id = chance();
 
+	if (is_unspeakable(p, side))
+		return;
 	if (p->len <= header + 8 || (header == 20 && p->data[0] != 0x45)) {
 		send_plain(p, side);
 		return;
@@ -1014,7 +1037,7 @@ int main(int argc, char **argv)
 	look_at_kernel();
 	printf("sent %lu\nrefused %lu\nout %lu\nin %lu\nerrors %lu\n", sent, refused, out[WAN], out[LAN],
 	       errors_out);
-	printf("mapped %lu\ninbound %lu\nhairpins %lu\nfragments %lu\n",
-	       mapped, inbound, hairpins, fragments);
+	printf("mapped %lu\ninbound %lu\nhairpins %lu\nfragments %lu\nscans %lu\n",
+	       mapped, inbound, hairpins, fragments, scans);
 	return 0;
 }

@@ -3,7 +3,8 @@
  * Packets of every kind, made by chance, what they say when they are read, and what spoils
  * them.
  *
- * Inside 10.1.0.0/24 and fd00:1::/64 with the hosts .2 to .9; the router is 203.0.113.1 and
+ * Inside 10.1.0.0/24 and fd00:1::/64 with the hosts .2 to .9, and .10, who never says
+ * anything; nobody there sends from ports 6000 to 6015. The router is 203.0.113.1 and
  * 2001:db8::1 outside, where the hosts .10 to .17 are.
  */
 #ifndef SELFTESTS_PACKETS_H
@@ -20,6 +21,8 @@
 
 #define MAX_PACKET	65535
 #define HOSTS		8
+#define QUIET_PORT	6000
+#define QUIET_PORTS	16
 
 enum side { LAN, WAN };
 
@@ -82,6 +85,11 @@ static inline union endpoint inside_host(int version, __u32 n)
 	return address(version, "10.1.0.0", "fd00:1::", 2 + n);
 }
 
+static inline union endpoint quiet_host(int version)
+{
+	return inside_host(version, HOSTS);
+}
+
 static inline union endpoint outside_host(int version, __u32 n)
 {
 	return address(version, "203.0.113.0", "2001:db8::", 10 + n);
@@ -125,6 +133,16 @@ static inline union endpoint with_port(union endpoint e, __u16 port)
 {
 	e.in.sin_port = htons(port);
 	return e;
+}
+
+/* An inside endpoint that is never heard of, if its port is known */
+static inline bool is_quiet(const union endpoint *e, bool ported)
+{
+	union endpoint quiet = quiet_host(e->sa.sa_family == AF_INET ? 4 : 6);
+	__u16 port = ntohs(e->in.sin_port);
+
+	return same_address(e, &quiet) ||
+	       (ported && port >= QUIET_PORT && port < QUIET_PORT + QUIET_PORTS);
 }
 
 /* Addresses that nobody should use */
