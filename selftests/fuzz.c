@@ -8,8 +8,9 @@
  * LAN and WAN are the names of two tun devices, which it makes and waits for to be up: all
  * that is inside the router and all that is outside. COUNT packets go in on either side, of
  * both families: conversations of every kind between a few hosts, answers to what came out,
- * strangers, scans, errors about what was seen; half of them spoilt in some way, or cut into
- * fragments that overlap, repeat or miss. After each it looks at what has come out by then:
+ * strangers, scans, errors about what was seen, small ones and such as a network card puts
+ * together; half of them spoilt in some way, or cut into fragments that overlap, repeat,
+ * contradict each other or miss. After each it looks at what has come out by then:
  *
  *	- nothing leaves on WAN with another source than the router's own, but for the answers
  *	  to what was sent to an inside address as such and let in, and what belongs to a flow
@@ -22,7 +23,6 @@
  *	  one; with -o no firewall keeps out what is sent to an inside address as such
  *	- nothing that comes in goes to a host or a port that never sends anything
  *	- what comes back to the inside by the router's address comes from that, too
- *
  *	- the kernel has not died, warned or found a bad page (looked at once in a while)
  *
  * The first that is not so ends it with status 1: it prints the seed, the packet's number,
@@ -809,11 +809,27 @@ static void send_plain(const struct packet *p, enum side side)
 	send_with(p, side, &plain);
 }
 
+/* A piece whose data, from @at on, are not what others say they are: it may be the ports. */
+static void contradict(struct packet *piece, size_t at, bool first)
+{
+	__u16 port = htons(some_port());
+	int n;
+
+	if (first && percent(50)) {
+		memcpy(piece->data + at + 2 * below(2), &port, sizeof(port));
+		return;
+	}
+	for (n = 1 + below(8); n; n--)
+		piece->data[at + below(piece->len - at)] = chance();
+}
+
 /* One piece of @p: @len bytes from @at, counted from where its payload begins */
 static void send_piece(const struct packet *p, enum side from, size_t header, size_t at,
-		       size_t len, bool last, __u32 id)
+		       size_t len, __u32 id, bool contradicts)
 {
 	static struct packet piece;
+	bool last = header + at + len == p->len;
+	size_t data;
 
 	memcpy(piece.data, p->data, header);
 	piece.len = header;
@@ -830,24 +846,28 @@ static void send_piece(const struct packet *p, enum side from, size_t header, si
 		ip6->ip6_nxt = IPPROTO_FRAGMENT;
 		append(&piece, &frag, sizeof(frag));
 	}
+	data = piece.len;
 	append(&piece, p->data + header + at, len);
+	if (contradicts)
+		contradict(&piece, data, !at);
 	make_right(&piece);
 	send_plain(&piece, from);
 }
 
 /*
- * In pieces: in order or not; now and then one is sent twice, is missing, or has a part of
- * the next.
+ * In pieces: in order or not; now and then one is sent twice, the same or not, is missing,
+ * or has a part of the next, the same or not. Each has all options of the header.
  */
 static void send_pieces(const struct packet *p, enum side side)
 {
-	size_t header = p->data[0] >> 4 == 4 ? 20 : 40, all, at, pieces[16], n = 0, i;
+	bool four = p->data[0] >> 4 == 4;
+	size_t header = four ? (p->data[0] & 15) * 4 : 40, all, at, pieces[16], n = 0, i;
 	size_t step = 8 * (1 + below(40));
 	__u32 id = chance();
 
 	if (is_unspeakable(p, side))
 		return;
-	if (p->len <= header + 8 || (header == 20 && p->data[0] != 0x45)) {
+	if (p->len <= header + 8 || header < 20) {
 		send_plain(p, side);
 		return;
 	}
@@ -864,19 +884,52 @@ static void send_pieces(const struct packet *p, enum side side)
 	}
 	for (i = 0; i < n; i++) {
 		size_t len = pieces[i] + step < all ? step : all - pieces[i];
-		bool last = pieces[i] + len == all;
+		bool longer = percent(5) && pieces[i] + len < all;
 
 		if (percent(5))
 			continue;
-		if (percent(5) && !last)
+		if (longer)
 			len = pieces[i] + len + 8 < all ? len + 8 : all - pieces[i];
-		send_piece(p, side, header, pieces[i], len, last, id);
-		if (percent(5))
-			send_piece(p, side, header, pieces[i], len, last, id);
+		send_piece(p, side, header, pieces[i], len, id, longer && percent(50));
+		if (percent(10))
+			send_piece(p, side, header, pieces[i], len, id, percent(50));
 	}
 }
 
-/* As a network card hands over what it has put together, checksums left to others */
+/* What no network card would say of a packet */
+static void spoil_offload(struct virtio_net_hdr *header, size_t len)
+{
+	static const __u8 types[] = {
+		VIRTIO_NET_HDR_GSO_NONE, VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_UDP,
+		VIRTIO_NET_HDR_GSO_TCPV6, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN,
+		5, 0x7f,	/* of UDP's segments, which old headers don't have, and of nothing */
+	};
+
+	switch (below(6)) {
+	case 0:
+		header->hdr_len = below(percent(50) ? 100 : 65536);
+		break;
+	case 1:
+		header->gso_size = below(percent(50) ? 3 : 65536);
+		break;
+	case 2:
+		header->csum_start = below(len + 10);
+		break;
+	case 3:
+		header->csum_offset = below(40);
+		break;
+	case 4:
+		header->gso_type = types[below(sizeof(types))];
+		break;
+	default:
+		header->flags = below(4);
+	}
+}
+
+/*
+ * As a network card hands over what it has put together, checksums left to others. Half of
+ * it is spoilt, or what the card says of it.
+ */
 static void send_big(struct packet *p, enum side side)
 {
 	struct virtio_net_hdr header = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
@@ -888,13 +941,15 @@ static void send_big(struct packet *p, enum side side)
 	static const __u8 nothing[MAX_PACKET];
 	struct parsed pr;
 
+	append_same(p, below(percent(20) ? MAX_PACKET : 6000));
+	if (percent(30))
+		spoil(p);
+	make_right(p);
 	if (!parse(p->data, p->len, &pr) || !pr.ported || pr.fragment ||
 	    (pr.proto != IPPROTO_TCP && pr.proto != IPPROTO_UDP)) {
 		send_plain(p, side);
 		return;
 	}
-	append_chance(p, below(percent(20) ? MAX_PACKET : 6000));
-	make_right(p);
 	l4.tcp = (void *)(p->data + pr.l4);
 	header.csum_start = pr.l4;
 	if (pr.proto == IPPROTO_TCP) {
@@ -912,6 +967,8 @@ static void send_big(struct packet *p, enum side side)
 		header.csum_offset = offsetof(struct udphdr, check);
 		l4.udp->check = ~l4_checksum(&pr.src, &pr.dst, pr.proto, nothing, p->len - pr.l4);
 	}
+	if (percent(30))
+		spoil_offload(&header, p->len);
 	send_with(p, side, &header);
 }
 

@@ -206,6 +206,16 @@ static inline void append_chance(struct packet *p, size_t len)
 	}
 }
 
+/* The same over and over: what is kept of it takes no room when it is packed. */
+static inline void append_same(struct packet *p, size_t len)
+{
+	__u32 word = chance();
+
+	for (; len >= sizeof(word); len -= sizeof(word))
+		append(p, &word, sizeof(word));
+	append(p, &word, len);
+}
+
 static inline bool is_query(int version, __u8 type)
 {
 	return version == 4 ? type == ICMP_ECHO || type == ICMP_ECHOREPLY :
