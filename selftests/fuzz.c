@@ -91,7 +91,7 @@ struct record {
 };
 
 static unsigned long sent, refused, seed, out[2], errors_out, mapped, inbound, hairpins, fragments;
-static unsigned long scans, tainted;
+static unsigned long scans, impostors, tainted;
 static FILE *written;
 static int tun[2];
 static bool verbose, apdm, open_router, unguarded;
@@ -707,6 +707,7 @@ static void speaks(void)
 	if (!parse(cause.data, cause.len, &pr))
 		return;
 	forged = (cause_side == LAN) != is_inside(&pr.src);
+	impostors += cause_side == LAN && (forged || is_router(&pr.src, LAN));
 	scans += cause_side == WAN && pr.ported && is_quiet(&pr.dst, true);
 	if (cause_side == LAN) {
 		host_speaks(pr.proto, &pr.src);
@@ -1094,7 +1095,7 @@ int main(int argc, char **argv)
 	look_at_kernel();
 	printf("sent %lu\nrefused %lu\nout %lu\nin %lu\nerrors %lu\n", sent, refused, out[WAN], out[LAN],
 	       errors_out);
-	printf("mapped %lu\ninbound %lu\nhairpins %lu\nfragments %lu\nscans %lu\n",
-	       mapped, inbound, hairpins, fragments, scans);
+	printf("mapped %lu\ninbound %lu\nhairpins %lu\nfragments %lu\nscans %lu\nimpostors %lu\n",
+	       mapped, inbound, hairpins, fragments, scans, impostors);
 	return 0;
 }
