@@ -18,17 +18,17 @@ hosts=20000
 abused_network 200000
 swallow out "udp dport 3000-5000"
 
-# map FIRST COUNT PORT STEP: so many hosts of 10.0.0.0/8 open an endpoint at that port, or at one that is as much higher
+# map FIRST COUNT PORT STEP [SETTING]: so many hosts of 10.0.0.0/8 open an endpoint at that port, or at one that is as much higher
 map() {
 	pktgen_run br0 "$2" "dst $A" "src_min $(address "$1")" "src_max $(address $(($1 + $2)))" \
-		"udp_src_min $3" "udp_src_max $(($3 + $2 * $4))" "udp_dst_min 3000" "udp_dst_max 3000" >"$TMP/cost"
+		"udp_src_min $3" "udp_src_max $(($3 + $2 * $4))" "udp_dst_min 3000" "udp_dst_max 3000" \
+		"${@:5}" >"$TMP/cost"
 	cost=$(<"$TMP/cost")
 }
 
 address() {
 	echo "10.$(($1 >> 16)).$(($1 >> 8 & 255)).$(($1 & 255))"
 }
-
 
 # peers_of HOST PORT FIRST COUNT
 peers_of() {
@@ -49,22 +49,20 @@ new_peer() {
 alike() {
 	local what=$1 alone among last
 
+	before
 	map 1 1 5000 0
 	alone=$(new_peer "$(address 1)" 5000 3000)
 	stand_by
-	before
-	map 2 $((hosts - 1)) $((5000 + $2)) "$2"
-	note "$what: one of $hosts mappings cost $cost instructions"
-	note_memory "$what"
+	map 2 $((hosts - 1)) $((5000 + $2)) "$2" "$(spread $hosts)"
+	loaded $hosts "$cost"
+	noticed "$what"
+	expect_lost_nothing "$what"
 	expect "$what: all are there" test "$(stat_of mappings)" -ge $hosts
 	last=$((5000 + (hosts - 1) * $2))
 	among=$(new_peer "$(address $hosts)" $last 3000)
 	note "$what: a new peer cost $alone instructions with one mapping, $among with $hosts"
 	expect "$what: a new peer costs what it did, within 5 %" within 5 "$alone" "$among"
-	noticed "$what"
-	expect_lost_nothing "$what"
-	flush_state
-	expect "$what: a flush leaves nothing" wait_for 60 mappings_are 0
+	recovered "$what" 600
 }
 
 alike "the same port everywhere" 0
