@@ -48,4 +48,29 @@ must_knob max_mappings 60000
 must_knob ports 20000-21999
 filled "2,000 ports" drop_no_port
 
+# searched WHAT: sets $flow to what a new flow costs whose port is within the range; few, so that there is room for them
+searched() {
+	local burst=6
+
+	flow=$(bursts 20600 new_flows)
+	note "2,000 ports, $1: a new mapping costs $flow instructions"
+}
+
+nearly_full() {
+	flush_state
+	wait_for 60 mappings_at_most 0 || bail_out "a flush leaves mappings"
+	pktgen_ports "$H1" 20000 1980 >/dev/null
+}
+
+# twice, as slabs grow the first time
+nearly_full
+flush_state
+wait_for 60 mappings_at_most 0 || bail_out "a flush leaves mappings"
+searched "none taken"
+empty=$flow
+nearly_full
+searched "99 % taken"
+expect_is "2,000 ports, 99 % taken: each new mapping has got a port" 1998 "$(stat_of mappings)"
+expect "which costs at most twice what it does in an empty range" test "$flow" -le $((empty * 2))
+
 finish
