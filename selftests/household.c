@@ -54,13 +54,6 @@ static struct place places[PLACES];
 
 enum ending { CLOSED, RESET, CUT, KEPT, ENDINGS };
 
-static struct call {
-	int near, far;
-	__s64 until;
-	enum ending how;
-} calls[MAX_CALLS];
-static unsigned int ncalls;
-
 static struct use {
 	union endpoint at;
 	const char *proto;
@@ -68,6 +61,15 @@ static struct use {
 	__s64 cut_until;	/* a connection was cut off there */
 } uses[MAX_USES];
 static unsigned int nuses;
+
+static struct call {
+	int near, far;
+	__s64 until;
+	enum ending how;
+	const struct use *used;
+	__s64 kept_until;	/* its mapping, while it is open */
+} calls[MAX_CALLS];
+static unsigned int ncalls;
 
 static struct {
 	unsigned long sent, lost, calls, failed, strangers, moved;
@@ -266,7 +268,8 @@ static int call(int caller, const union endpoint *to, int callee, int inside_cal
 	};
 	if (calls[ncalls - 1].how == KEPT)
 		calls[ncalls - 1].until = now_s() + one_of(4 * HOUR);
-	use("tcp", calls[ncalls - 1].near, KEEP_EST);
+	calls[ncalls - 1].used = use("tcp", calls[ncalls - 1].near, KEEP_EST);
+	calls[ncalls - 1].kept_until = calls[ncalls - 1].used->until;
 	return 1;
 }
 
@@ -376,14 +379,25 @@ static void stop_for_line(void)
 		exit(EXIT_USAGE);
 }
 
+/* An open connection keeps a mapping, whatever has ended since at the same endpoint. */
+static __s64 until_of(const struct use *u)
+{
+	__s64 until = u->until > u->cut_until ? u->until : u->cut_until;
+	const struct call *c;
+
+	for (c = calls; c < calls + ncalls; c++)
+		if (c->used == u && c->kept_until > until)
+			until = c->kept_until;
+	return until;
+}
+
 static void tell_busy(int day)
 {
 	const struct use *u;
 
 	for (u = uses; u < uses + nuses; u++)
 		printf("used %s %s %lld\n", u->proto, endpoint_text(&u->at),
-		       (u->until > u->cut_until ? u->until : u->cut_until) -
-		       now_s());
+		       until_of(u) - now_s());
 	printf("busy %d\n", day);
 	stop_for_line();
 }

@@ -108,11 +108,13 @@ agrees() {
 	expect "$1: counters, files and conntrack agree ($(sums))" agree
 }
 
-# overdue: those of "mappings" that have no session and whose time was over 120 s of hold-down, and two sweeps, ago, by what the
-# household has told in $TMP/used; and what no line may say
+# overdue: those of "mappings" whose time was over, by what the household has told in $TMP/used: two sweeps ago where there are
+# sessions yet, which all have been idle for longer than their rules allow then, and 120 s of hold-down more where there are none;
+# and what no line may say
 overdue() {
 	printf '%s\n' ${mappings[@]+"${mappings[@]}"} | awk -v used="$TMP/used" '
 		BEGIN {
+			sweeps = 12
 			limit["udp"] = 300
 			limit["tcp"] = 7440
 			while ((getline line <used) > 0) {
@@ -128,8 +130,10 @@ overdue() {
 			name = v["proto"] " " v["int"]
 			if (!(name in left))
 				print "nobody has used: " $0
-			else if (!v["sessions"] && left[name] < -(120 + 12))
-				print "used up " -left[name] " s ago: " $0
+			else if (v["sessions"] && left[name] < -sweeps)
+				print "its sessions had their time " (-left[name]) " s ago: " $0
+			else if (left[name] < -(120 + sweeps))
+				print "used up " (-left[name]) " s ago: " $0
 			if (v["state"] == "holddown" && (v["sessions"] || v["expires"] > 120))
 				print "not a hold-down: " $0
 			if (v["expires"] > limit[v["proto"]] + 1)
@@ -168,7 +172,7 @@ go_on() {
 busy() {
 	hear_of busy
 	agrees "day $day, at 18"
-	note "day $day, at 18: $(sums)"
+	note "day $day, at 18: $(sums); $(printf '%s\n' "${mappings[@]}" | grep -vc ' sessions=0 ') mappings have sessions"
 	expect "day $day, at 18: there are mappings" test "${#mappings[@]}" -gt 5
 	expect_is "day $day, at 18: none is older than it may be" "" "$(overdue)"
 	if ((day == 1)); then
