@@ -11,7 +11,8 @@
 . "$(dirname "$0")/race-lib.sh"
 
 race_network
-pokes=$((rounds * 40))
+# enough to read and write each file, at least
+pokes=$((rounds > 5 ? rounds * 40 : 200))
 files=("$knobs" "$state" /sys/module/fullcone_nat/parameters)
 seed=${FULLCONE_SEED:-$RANDOM}
 
@@ -31,6 +32,8 @@ poked() {
 	sed -i '/^ready$/d' "$TMP/$name"
 	expect_no_complaint "$name: all is as it should be" "$name"
 	expect_is "$name: so many times" "$pokes" "$(counted "$name" pokes)"
+	expect_is "$name: every file" "$(on "$R" find "${files[@]}" -type f | wc -l)" "$(counted "$name" files)"
+	expect "$name: each is read, and written to if it may be" test "$pokes" -ge $((2 * $(counted "$name" files)))
 	shift
 	note "$name: $(grep ^count "$TMP/$name" | cut -d' ' -f2- | tr '\n' ' ')"
 	for count; do

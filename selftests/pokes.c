@@ -8,14 +8,17 @@
  * that are given, so many times, and makes something of a random kind with it:
  * reads in pieces, with jumps, by two descriptors, a child, sendfile() or readv(),
  * into memory that is not there; writes what is right, nearly right or nonsense,
- * at any offset; mmap(), poll(), ioctl(), ftruncate(). What must hold:
+ * at any offset; mmap(), poll(), ioctl(), ftruncate(). Before that it reads each
+ * file, then writes to each, in turn. What must hold:
  *
  *  - a call that fails does so with an errno that fits;
  *  - a knob takes a value or keeps the old one; the value that it took reads as one
  *    that it takes again and that reads the same;
  *  - a command that is refused leaves the static forwards alone;
  *  - where nothing changes meanwhile, pieces give the text that one read gives;
- *  - what is read in order has whole lines.
+ *  - what is read in order has whole lines;
+ *  - each file has been read, and written to if its mode allows it, when there have
+ *    been two pokes for each.
  *
  * Each poke draws from numbers of its own and puts the knob back to the value that
  * it had at the beginning, so -n does one of them again without the others. With
@@ -55,12 +58,13 @@ struct file {
 	const char	*name;
 	int		knob;
 	int		writable;
+	unsigned long	reads, writes;
 	char		first[2048];	/* value of a knob at the beginning */
 };
 
 static struct file files[FILES_MAX];
 static size_t file_count;
-static const struct file *file;
+static struct file *file;
 static unsigned long seed, number;
 static int others_write;
 static unsigned int complaints;
@@ -336,6 +340,7 @@ static void poke_pieces(void)
 	new = whole(file, after);
 	if (old < 0 || new < 0 || len < 0)
 		return;
+	file->reads++;
 	check_lines(before, old, 1);
 	check_lines(pieces, len, to_end);
 	if (old != new || memcmp(before, after, (size_t)old))
@@ -371,7 +376,7 @@ static void poke_offsets(void)
 		} else {
 			n[i] = pread(fd, part, size[i], at[i]);
 		}
-		check("read there", n[i]);
+		file->reads += check("read there", n[i]) > 0;
 	}
 	new = whole(file, after);
 	close(fd);
@@ -707,6 +712,7 @@ static void poke_write(void)
 	errno = 0;
 	n = check("write", write_text(fd, len, &pos));
 	writes++;
+	file->writes += !!n;
 	taken += n > 0;
 	refused += n < 0;
 	if (n > 0 && (size_t)n != len)
@@ -743,7 +749,7 @@ static void poke_old_descriptor(void)
 	if (reader >= 0 && writer >= 0) {
 		check("read", read(reader, pieces, 1 + below(20)));
 		len = valid_text(text);
-		check("write", pwrite(writer, text, len, 0));
+		file->writes += !!check("write", pwrite(writer, text, len, 0));
 		n = check("read", read(reader, pieces, 1 + below(4096)));
 		if (n > 0 && memchr(pieces, '\0', (size_t)n))
 			complain("the rest of an old value has a NUL");
@@ -812,11 +818,25 @@ static void add_path(const char *path)
 static void poke(void)
 {
 	state = (__u64)seed << 32 ^ number;
+	alarm(HANGS_AFTER);
+	if (number <= file_count) {
+		file = &files[number - 1];
+		poke_pieces();
+		reads++;
+		return;
+	}
+	if (number <= 2 * file_count) {
+		file = &files[number - 1 - file_count];
+		/* some of what is written is nothing */
+		do {
+			poke_write();
+		} while (file->writable && !file->writes);
+		return;
+	}
 	/* rather one that can be written to */
 	do {
 		file = &files[below(file_count)];
 	} while (!file->writable && !one_in(4));
-	alarm(HANGS_AFTER);
 	switch (below(10)) {
 	case 0:
 	case 1:
@@ -839,6 +859,16 @@ static void poke(void)
 		return;
 	}
 	reads++;
+}
+
+static void check_all_poked(void)
+{
+	for (file = files; file < files + file_count; file++) {
+		if (!file->reads)
+			complain("has not been read");
+		if (file->writable && !file->writes)
+			complain("has not been written to");
+	}
 }
 
 static unsigned long parse_number(const char *word)
@@ -891,6 +921,9 @@ int main(int argc, char **argv)
 
 	for (number = first; number <= last; number++)
 		poke();
+	if (last + 1 - first >= 2 * file_count)
+		check_all_poked();
+	printf("count files %zu\n", file_count);
 	printf("count pokes %lu\ncount reads %lu\ncount compared %lu\n", last + 1 - first, reads,
 	       compared);
 	printf("count writes %lu\ncount taken %lu\ncount refused %lu\n", writes, taken, refused);
