@@ -139,19 +139,16 @@ static bool fcn_from_inside(const struct fcn_net *fn, u8 family,
  *
  * The incoming device alone does not tell: the router's own tunnel packets show
  * the tunnel's.  IPv6 does not mark what it forwards.  There, what the router sends
- * itself has come from nowhere, or from a tunnel with an address of the router's;
- * and what is only bridged has no incoming device in @state.
+ * itself has a socket, or has come out of a tunnel, which clears what was noted when
+ * it was received; and what is only bridged has no incoming device in @state.  The
+ * source tells nothing: a host may have forged the router's.
  */
 bool fcn_is_forwarded(const struct sk_buff *skb,
 		      const struct nf_hook_state *state)
 {
-	union nf_inet_addr source;
-
 	if (state->pf == NFPROTO_IPV4)
 		return IPCB(skb)->flags & IPSKB_FORWARDED;
-	source.in6 = ipv6_hdr(skb)->saddr;
-	return state->in && skb->skb_iif &&
-	       !fcn_addr_is_local(state->net, NFPROTO_IPV6, &source);
+	return state->in && IP6CB(skb)->iif && !state->sk;
 }
 
 /**
@@ -173,8 +170,8 @@ int fcn_iif(u8 family, const struct sk_buff *skb)
 }
 
 /*
- * Does this flow get a mapping?  It was forwarded, came from the inside, and is
- * what the knobs select.
+ * Does this flow get a mapping?  It was forwarded, came from the inside, not with a
+ * source of the router's (IPv4 lets none of these in), and is what the knobs select.
  */
 static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 			  const struct sk_buff *skb, const struct nf_conn *ct,
@@ -186,6 +183,8 @@ static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	return fcn_is_forwarded(skb, state) &&
+	       (family == NFPROTO_IPV4 ||
+		!fcn_addr_is_local(state->net, family, &tuple->src.u3)) &&
 	       fcn_conf_maps(conf, family, nf_ct_protonum(ct)) &&
 	       fcn_conf_inside(conf, family, &tuple->src.u3) &&
 	       (iif != state->out->ifindex || skb_sec_path(skb)) &&

@@ -54,6 +54,12 @@ inside_out() {
 		expect_dropped "$flags of X1: counted" forwarded "$before"
 	done
 	if [[ $FULLCONE_FAMILY == 6 ]]; then
+		# IPv4 lets none in that has a source of the router's
+		before=$(dropped forwarded)
+		seg "$X1" tcp "$HR:5000" "$A:3000" FA 7777 0 0
+		flows_again "FA with the router's own source"
+		expect_unlogged "FA with the router's own source: does not leave" wan "^tcp $HR:5000 > .* seq=7777 "
+		expect_dropped "FA with the router's own source: counted" forwarded "$before"
 		for_neighbours
 		return
 	fi
