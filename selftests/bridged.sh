@@ -3,7 +3,8 @@
 #
 # Bridge netfilter shows the packets of a bridge to the nat hooks. Those that are only passed from one port to another keep
 # their source, also where the bridge is a wan interface: they are not ours. What is routed has endpoints as ever, open to
-# strangers, and inside hosts, all behind the one bridge, reach each other there.
+# strangers, and inside hosts, all behind the one bridge, reach each other there; also where the line is a bridge itself, by
+# whose port all comes in.
 #
 # families: 4 6
 
@@ -35,16 +36,39 @@ done
 expect_is "nothing was masqueraded" "$before" "$(stat_of flows_masqueraded)"
 expect_is "what is routed has an endpoint as ever" $W:5002 "$(probe "$X1" udp 5002 $A:3000)"
 
+# routed WHAT PORT: endpoints, strangers, and inside hosts that reach each other
+routed() {
+	local proto seen
+
+	for proto in udp tcp; do
+		expect_full_cone "$1" $proto "$2"
+		seen=$(probe "$X3" $proto "$2" "$e")
+		expect_match "$1, $proto: X3 reaches X1 and has an external address" "^$W:[0-9]+\$" "$seen"
+		expect_is "$1, $proto: a server sees the same of X3" "$seen" "$(probe "$X3" $proto "$2" $B:3000)"
+		expect_logged "$1, $proto: it is X1 who hears it" "x1-$proto" "^from ${seen//./\\.} "
+	done
+}
+
 must_knob $wan_knob wan
-for proto in udp tcp; do
-	expect_full_cone "what is routed" $proto 5000
-	seen=$(probe "$X3" $proto 5000 "$e")
-	expect_match "hairpin, $proto: X3 reaches X1 and has an external address" "^$W:[0-9]+\$" "$seen"
-	expect_is "hairpin, $proto: a server sees the same of X3" "$seen" "$(probe "$X3" $proto 5000 $B:3000)"
-	expect_logged "hairpin, $proto: it is X1 who hears it" "x1-$proto" "^from ${seen//./\\.} "
-done
+routed "what is routed" 5000
 # It would leave by the port of the bridge that it came in by, which is the owner's to allow.
 ip -n "$R" link set x1 type bridge_slave hairpin on
 expect_is "hairpin: X1 reaches itself from another socket" "$W:5010" "$(probe "$X1" udp 5010 "$(mapped x1-udp)")"
+
+del_address "$R" wan $W
+ip -n "$R" -batch - <<-END
+	link add out type bridge forward_delay 0
+	link set wan master out
+	$(address_command out "$W")
+	link set out up
+END
+must_knob $wan_knob out
+firewall nft '"out"'
+flush_state
+wait_for 60 answers "$R" $A || bail_out "no way out by a bridge"
+routed "the line is a bridge, too" 5020
+# a stranger does not come from the inside
+must_knob hairpin 0
+expect_stranger "hairpin off, tcp" tcp 5021
 
 finish
