@@ -420,6 +420,8 @@ launch() {
 	local name=$1 ns=$2
 	shift 2
 	stop "$name"
+	# before the command runs: what the last one of that name has said is not its
+	: >"$TMP/$name"
 	# not "on": $! shall be the command's
 	"$HERE/within" "$ns" "$@" >"$TMP/$name" 2>&1 </dev/null &
 	pids[$name]=$!
