@@ -185,7 +185,9 @@ as_sessions() {
 			peer = proto == "icmp" ? 0 : at[1, "dport"]
 			print "proto=" proto " int=" end(at[1, "src"], at[1, "sport"]) " ext=" end(at[2, "dst"], at[2, "dport"]) \
 				" peer=" end(at[1, "dst"], peer) " dir=out"
-			if (proto != "icmp")
+			# who speaks to his own external endpoint has one session, unless he has two of them
+			if (proto != "icmp" && (at[1, "src"] != at[2, "src"] || at[1, "sport"] != at[2, "sport"] ||
+			    at[1, "dst"] != at[2, "dst"] || at[1, "dport"] != at[2, "dport"]))
 				print "proto=" proto " int=" end(at[2, "src"], at[2, "sport"]) \
 					" ext=" end(at[1, "dst"], at[1, "dport"]) \
 					" peer=" end(at[2, "dst"], at[2, "dport"]) " dir=in"
@@ -196,7 +198,12 @@ all_as_sessions() {
 	{
 		as_sessions
 		as_sessions -f ipv6
-	} | sort -u
+	} | comparable
+}
+
+# What is in ::/96 conntrack's tool writes in another way than the kernel.
+comparable() {
+	grep -Fv '=[::' | sort -u
 }
 
 # snapshot: what the router says of itself, what must be there before what is made of it. Entries go by themselves: those
@@ -206,7 +213,7 @@ snapshot() {
 
 	on "$R" grep ^mappings "${mappings%/*}/stats" >"$TMP/mappings-before"
 	all_as_sessions >"$TMP/before"
-	on "$R" sed 's/ phase=.*//' "${mappings%/*}/sessions" | sort -u >"$TMP/sessions"
+	on "$R" sed 's/ phase=.*//' "${mappings%/*}/sessions" | comparable >"$TMP/sessions"
 	for file in mappings status stats; do
 		on "$R" cat "${mappings%/*}/$file" >"$TMP/$file"
 	done

@@ -549,6 +549,9 @@ static bool may_leave(const struct parsed *in, bool readable, const struct parse
 	if (readable && cause_side == LAN && !is_inside(&in->src) && pr->error &&
 	    is_router(&pr->src, LAN))
 		return true;
+	/* who has forged an inside address outside gets it back there */
+	if (is_inside(&pr->src) && readable && cause_side == WAN && keeps_source(in, pr))
+		return true;
 	if (is_inside(&pr->src))
 		return is_let_in(&result, pr, &pr->src, &pr->dst) ||
 		       (!pr->first && hosts_known(TOLD, &pr->src, &pr->dst)) ||
@@ -645,11 +648,27 @@ static void from_router_inside(const struct parsed *in, const struct parsed *pr)
 		leaves(pr->proto, &in->src, pr->src.in.sin_port, LAN);
 }
 
+/* As it is received: what is behind its length is cut off. */
+static bool parse_received(const struct packet *p, struct parsed *pr)
+{
+	const struct ip6_hdr *ip6 = (const void *)p->data;
+	const struct iphdr *ip = (const void *)p->data;
+	size_t len = p->len;
+
+	if (len >= sizeof(*ip) && ip->version == 4 && ntohs(ip->tot_len) < len)
+		len = ntohs(ip->tot_len);
+	else if (len >= sizeof(*ip6) && ip->version == 6 &&
+		 (ip6->ip6_plen || ip6->ip6_nxt != IPPROTO_HOPOPTS) &&
+		 sizeof(*ip6) + ntohs(ip6->ip6_plen) < len)
+		len = sizeof(*ip6) + ntohs(ip6->ip6_plen);
+	return parse(p->data, len, pr);
+}
+
 static void came_out(enum side side)
 {
 	unsigned int slot = ringed[side] % RING;
 	struct parsed in, pr;
-	bool readable = parse(cause.data, cause.len, &in);
+	bool readable = parse_received(&cause, &in);
 
 	if (!parse(result.data, result.len, &pr))
 		wrong("what comes out is no IP packet", side);
@@ -704,7 +723,7 @@ static void speaks(void)
 	struct parsed pr;
 	bool forged;
 
-	if (!parse(cause.data, cause.len, &pr))
+	if (!parse_received(&cause, &pr))
 		return;
 	forged = (cause_side == LAN) != is_inside(&pr.src);
 	impostors += cause_side == LAN && (forged || is_router(&pr.src, LAN));
@@ -897,8 +916,11 @@ static void send_pieces(const struct packet *p, enum side side)
 	}
 }
 
-/* What no network card would say of a packet */
-static void spoil_offload(struct virtio_net_hdr *header, size_t len)
+/*
+ * What no network card would say of a packet. The checksum is written to where this says,
+ * which may be anywhere but over addresses and ports.
+ */
+static void spoil_offload(struct virtio_net_hdr *header, size_t l4, size_t len)
 {
 	static const __u8 types[] = {
 		VIRTIO_NET_HDR_GSO_NONE, VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_UDP,
@@ -914,10 +936,10 @@ static void spoil_offload(struct virtio_net_hdr *header, size_t len)
 		header->gso_size = below(percent(50) ? 3 : 65536);
 		break;
 	case 2:
-		header->csum_start = below(len + 10);
+		header->csum_start = l4 + below(len - l4 + 10);
 		break;
 	case 3:
-		header->csum_offset = below(40);
+		header->csum_offset = 4 + below(40);
 		break;
 	case 4:
 		header->gso_type = types[below(sizeof(types))];
@@ -969,7 +991,7 @@ static void send_big(struct packet *p, enum side side)
 		l4.udp->check = ~l4_checksum(&pr.src, &pr.dst, pr.proto, nothing, p->len - pr.l4);
 	}
 	if (percent(30))
-		spoil_offload(&header, p->len);
+		spoil_offload(&header, pr.l4, p->len);
 	send_with(p, side, &header);
 }
 

@@ -257,7 +257,9 @@ static inline bool parse(const __u8 *data, size_t len, struct parsed *pr)
 		pr->dst.in6.sin6_addr = ip6->ip6_dst;
 		pr->proto = ip6->ip6_nxt;
 		pr->l4 = sizeof(*ip6);
-		while (pr->first && pr->l4 + 8 <= len) {
+		/* ipv6_skip_exthdr() reads no more of a header */
+		while (pr->first &&
+		       pr->l4 + (pr->proto == IPPROTO_FRAGMENT ? 8 : 2) <= len) {
 			const __u8 *ext = data + pr->l4;
 
 			switch (pr->proto) {
