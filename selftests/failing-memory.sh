@@ -3,8 +3,8 @@
 #
 # Without memory a request is refused or a packet dropped and counted; nothing that is half built stays to be seen, and nothing
 # leaks. Each allocation that the module has others make or makes itself when it is loaded, for a namespace and for a write, and
-# each of a read, fails in turn (failnth.c); then each place in the module that asks for memory, while hosts speak; then tables
-# can't grow; then any place at random, beside packets on both processors.
+# each of a read, fails in turn (failnth.c); then each place in the module that asks for memory, at whatever a host or the owner
+# does that comes to it; then tables can't grow; then any place at random, beside packets on both processors.
 #
 # only: debug
 
@@ -17,10 +17,13 @@ faults=/sys/kernel/debug/failslab
 static_re=${mapping_re/holddown/holddown|static}
 [[ -z $FULLCONE_STANDIN ]] || skip_all "needs the module"
 [[ -e $faults/require-start ]] || skip_all "needs a kernel with failslab and its filter by caller"
-need_tools objdump nm
+need_tools objdump
 # What calls these asks for memory. The rest are the kernel's, which turns() has fail; tables that grow, which tables() has; and
 # kvmalloc() of 16 KB for the ports of static forwards, which are pages and no slab's.
-allocators='kmem_cache_alloc(_lru|_node|_trace)?|kmalloc(_node)?_trace|__kmalloc(_node)?|k(mem|str)dup|krealloc|nf_ct_ext_add'
+allocators='kmem_cache_alloc(_lru|_node|_trace)?|kmalloc(_node)?_trace|__kmalloc(_node)?|k(mem|str)dup|krealloc'
+allocators+='|nf_ct(_nat)?_ext_add'
+# they, and nothing that a packet needs, are in functions whose every allocation processes() has fail
+by_processes='^fcn_(sysctl|.*_net_init|static_add|wans_prepare.*)$'
 
 # Allocations that may wait can fail, too, and nothing is said of each.
 prepare_faults() {
@@ -43,6 +46,7 @@ function_at() {
 
 # fail_at FIRST END PROBABILITY TIMES: what is called from there fails so often in a hundred, and at most so many times
 fail_at() {
+	echo 0 >$faults/probability
 	# an address is a negative number to the shell
 	printf '0x%x\n' "$1" >$faults/require-start
 	printf '0x%x\n' "$2" >$faults/require-end
@@ -54,9 +58,9 @@ fail_no_more() {
 	echo 0 >$faults/probability
 }
 
-# Only what a module asks for, or has others ask for: there is none but ours.
+# for_modules [PROBABILITY]: only what a module asks for, or has others ask for: there is none but ours.
 for_modules() {
-	fail_at 0xffffffffa0000000 0xffffffffff000000 0 -1
+	fail_at 0xffffffffa0000000 0xffffffffff000000 "${1:-0}" -1
 }
 
 for_all() {
@@ -107,91 +111,176 @@ processes() {
 
 # -- in turn: places in the module -------------------------------------------------------------------------------------
 
-# places: "OFFSET FUNCTION" of each that asks for memory, but for what is gone when it has been loaded. OFFSET is where the
-# call returns to, four bytes behind what has to be relocated.
+# places: "SECTION OFFSET FUNCTION" of each that asks for memory, but for what is gone when it has been loaded, or runs when it
+# is removed. OFFSET is where the call returns to, four bytes behind what has to be relocated.
 places() {
-	{
-		nm -n "$FULLCONE_KO" | awk '$2 ~ /[tT]/ { print "function", $1, $3 }'
-		objdump -r -j .text "$FULLCONE_KO" | grep -E " ($allocators)-0x" | awk '{ print "call", $1 }'
-	} | awk '
+	objdump -t -r "$FULLCONE_KO" | awk -v allocator="^($allocators)-0x" '
 		function number(hex,  n, i) {
 			for (i = 1; i <= length(hex); i++)
 				n = n * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
 			return n
 		}
-		$1 == "function" { at[++n] = number($2); name[n] = $3 }
-		$1 == "call" {
-			call = number($2)
-			best = 0
-			for (i = 1; i <= n; i++)
-				if (at[i] <= call && at[i] >= at[best])
-					best = i
-			print call + 4, name[best]
+		$3 == "F" {
+			of[++n] = $4
+			from[n] = number($1)
+			to[n] = from[n] + number($5)
+			name[n] = $6
+		}
+		/^RELOCATION RECORDS FOR/ { section = substr($4, 2, length($4) - 3) }
+		$3 ~ allocator && section !~ /^\.(init|exit)/ {
+			call = number($1) + 4
+			for (i = 1; i < n && (of[i] != section || call <= from[i] || call > to[i]);)
+				i++
+			print section, call, name[i]
 		}'
 }
 
-# All that asks for memory, in one go; with one place failing, or none.
-# shellcheck disable=SC2154 # make_ns sets it
-work() {
-	{
-		ip netns add "$small" && ip -n "$small" link add wan type dummy && ip -n "$small" addr add "$W/24" dev wan
-		on "$small" sh -c "echo wan >$knobs/wan; echo 'add udp $H3:7001 $W:7001' >$state/mappings"
-		ip netns del "$small"
-		knob wan ""
-		knob wan wan
-		# whether a host has spoken conntrack has to count
-		knob udp_refresh_inbound 0
-		knob filter_udp apdf
-		knob filter_tcp adf
-		on "$R" sh -c "echo 'add tcp $H3:7001 $W:7001' >$state/mappings"
-		# X2 is first, so that X1 gets another port
-		probe "$X2" udp 6000 $A:3000
-		probe "$X1" udp 6000 $A:3000 $B:3000 >"$TMP/x1"
-		probe "$X1" tcp 6000 $A:3000
-		probe "$X1" icmp 600 $A
-		probe "$STRANGER" tcp 6000 $W:7001
-		probe "$X2" udp 6001 $W:6000
-		knob filter_udp eif
-		knob host_max_mappings 1000
-		probe "$X2" udp 6002 $A:3000
-		probe "$STRANGER" udp 6000 $W:6002
-		knob host_max_mappings 0
-		on "$R" sh -c "echo 'del tcp $H3:7001' >$state/mappings"
-		on "$R" cat $state/mappings $state/sessions
-	} >"$TMP/work" 2>&1
+# said COMMAND: in the router, by a shell that tells why it is refused; and again if so, as a router's owner would
+said() {
+	on "$R" bash -c "$1" || on "$R" bash -c "$1"
 }
 
-place() {
-	local before
+# said_knob NAME VALUE
+said_knob() {
+	said "echo '$2' >$knobs/$1"
+}
 
-	before=$(stat_of drop_no_memory)
-	fail_at $((text + $1)) $((text + $1 + 1)) 100 1
-	PROBE_TIMEOUT=0.5 work
-	fail_no_more
-	if [[ $(<$faults/times) != 0 ]]; then
-		fail "$2 at $1: it has failed" "it was not called"
-		return
+# shellcheck disable=SC2154 # make_ns sets it
+another_namespace() {
+	ip netns add "$small" && ip -n "$small" link add wan type dummy && ip -n "$small" addr add "$W/24" dev wan &&
+		on "$small" bash -c "echo wan >$knobs/wan && echo 'add udp $H3:7001 $W:7001' >$state/mappings"
+	[[ ! -e /run/netns/$small ]] || ip netns del "$small"
+}
+
+# step COMMAND...: one of work; from $armed on $place fails, $times times. $failed is the first in which it has.
+step() {
+	((++steps))
+	((steps != armed)) || fail_at "$place" $((place + 1)) 100 "$times"
+	"$@"
+	[[ $failed || $armed == 0 || $steps -lt $armed || $(<$faults/times) == "$times" ]] || failed=$steps
+}
+
+# work ARMED: all that asks for memory, in one go, and from which step on it may fail; 0: never. Its answers are in
+# $TMP/answers, what was refused in $TMP/errors, what left the router in $TMP/wire.
+work() {
+	local armed=$1 steps=0
+
+	failed=
+	{
+		step another_namespace
+		step said_knob wan ""
+		step said_knob wan wan
+		watch wire "$R" wan
+		# whether a host has spoken conntrack has to count
+		step said_knob udp_refresh_inbound 0
+		step said_knob filter_udp apdf
+		step said_knob filter_tcp adf
+		step said "echo 'add tcp $H3:7001 $W:7001' >$state/mappings"
+		# X2 is first, so that X1 gets another port
+		step probe "$X2" udp 6000 $A:3000
+		step probe "$X1" udp 6000 $A:3000
+		step probe "$X1" udp 6000 $B:3000
+		step probe "$X1" tcp 6000 $A:3000
+		step probe "$X1" icmp 600 $A
+		step probe "$STRANGER" tcp 6000 $W:7001
+		step probe "$X2" udp 6001 $W:6000
+		step said_knob filter_udp eif
+		step said_knob host_max_mappings 1000
+		step probe "$X2" udp 6002 $A:3000
+		step probe "$STRANGER" udp 6000 $W:6002
+		step said_knob host_max_mappings 0
+		step said "! grep -q '^proto=tcp int=$H3:7001 .* state=static ' $state/mappings || echo 'del tcp $H3:7001' >$state/mappings"
+		fail_no_more
+		on "$R" cat $state/mappings >"$TMP/seen"
+		on "$R" cat $state/sessions >/dev/null
+		seg "$SRV" udp "$A:9" "$W:9" that-is-all
+		wait_for 60 logged wire that-is-all
+		stop wire
+	} >"$TMP/answers" 2>"$TMP/errors"
+}
+
+# learned: the answers; of ports that are chosen by chance only which are the same
+learned() {
+	awk -F : 'NF == 2 && $2 !~ /^600[0-2]?$/ {
+			if (!($2 in known))
+				known[$2] = ++n
+			$0 = $1 ":chosen" known[$2]
+		}
+		{ print }' "$TMP/answers"
+}
+
+refusals() {
+	echo $(($(stat_of drop_no_memory) + $(stat_of peers_refused)))
+}
+
+# outcome REFUSALS-BEFORE: how it is known that memory was wanting
+outcome() {
+	if [[ -s $TMP/errors ]]; then
+		echo "is refused"
+	elif (($(refusals) > $1)); then
+		echo "is counted"
+	elif [[ $(learned) == "$usual" ]]; then
+		echo "makes no difference"
 	fi
-	pass "$2 at $1 has failed; packets dropped: $(($(stat_of drop_no_memory) - before))"
-	on "$R" cat $state/mappings >"$TMP/seen"
+}
+
+# fails DESCRIPTION STEP TIMES: work, and from that step on $place fails so many times; fails itself if it was not called
+fails() {
+	local before times=$3 how
+
+	before=$(refusals)
+	PROBE_TIMEOUT=2 work "$2"
+	if [[ ! $failed ]]; then
+		flush_state
+		return 1
+	fi
+	how=$(outcome "$before")
+	if [[ $how ]]; then
+		pass "$1, step $failed: that it fails $how"
+	else
+		fail "$1, step $failed: that it fails is told, or makes no difference" "usually: $usual" "seen: $(learned)"
+	fi
+	expect_is "what is refused is refused for want of memory" "" "$(grep -v 'Cannot allocate memory$' "$TMP/errors")"
+	expect_unlogged "nothing leaves with an inside address" wire "[ (]$inside_re"
 	expect_is "no mapping is half there" "" "$(grep -Ev -- "$static_re" "$TMP/seen")"
 	flush_state
-	PROBE_TIMEOUT=10 work
-	expect_other_endpoint "all works: X1 has another endpoint than X2" "$W:6000" "$(sed -n 1p "$TMP/x1")"
-	expect_is "and one for all" "$(sed -n 1p "$TMP/x1")" "$(sed -n 2p "$TMP/x1")"
+}
+
+# place_fails FUNCTION: once at the first step that comes to $place, then at the next, until there is none; then always. How many
+# calls there are in all failslab can't tell, and its "space" and "interval" count all of the machine's, so the Nth can't be had;
+# a step is what one packet or command does.
+place_fails() {
+	local first
+
+	fails "$1" 1 1 || fail "$1: it is called"
+	first=$failed
+	if [[ ! $1 =~ $by_processes ]]; then
+		while fails "$1" $((failed + 1)) 1; do
+			:
+		done
+		fails "$1, always" "$first" 1000000 || fail "$1: it is called again"
+	fi
+	PROBE_TIMEOUT=10 work 0
+	expect_is "$1: afterwards all works, and nothing is refused" "$usual" "$(cat "$TMP/errors")$(learned)"
 	flush_state
 }
 
 all_places() {
-	local call function
+	local section call function place
 
-	text=$(<"/sys/module/fullcone_nat/sections/.text")
 	places >"$TMP/places"
 	note "places that ask for memory: $(wc -l <"$TMP/places")"
 	expect "they were found" test -s "$TMP/places"
-	while read -r call function; do
+	PROBE_TIMEOUT=10 work 0
+	usual=$(learned)
+	expect_is "X2 keeps its port, X1 has another, for all" "$W:6000 $W:chosen1 $W:chosen1" "$(head -n 3 <<<"$usual" | xargs)"
+	expect_is "nothing is refused while there is memory" "" "$(cat "$TMP/errors")"
+	flush_state
+	while read -r section call function; do
 		# called before its text has an address to be seen; loading() has had it fail
-		[[ $function == fcn_param_set ]] || place "$call" "$function"
+		[[ $function != fcn_param_set ]] || continue
+		place=$(($(<"/sys/module/fullcone_nat/sections/$section") + call))
+		place_fails "$function"
 	done <"$TMP/places"
 }
 
@@ -290,29 +379,29 @@ tables() {
 # -- at random --------------------------------------------------------------------------------------------------------
 
 race() {
-	local round=0
+	local round=0 there=
 
 	while ((round < rounds)); do
-		echo "add udp $LAN.4:7000 $W:7000" >"$state/mappings"
+		[[ $there ]] || { echo "add udp $LAN.4:7000 $W:7000" >"$state/mappings" && there=yes; }
 		echo "wan gone0" >"$knobs/wan"
 		more drop_no_memory 5 || break
 		echo wan >"$knobs/wan"
-		echo "del udp $LAN.4:7000" >"$state/mappings"
+		[[ ! $there ]] || { echo "del udp $LAN.4:7000" >"$state/mappings" && there=; }
 		((++round))
-	done 2>/dev/null
+	done 2>"$TMP/errors"
 	count rounds "$round"
 }
 
 at_random() {
-	local end
-
-	end=$((text + $(objdump -h -j .text "$FULLCONE_KO" | awk '$2 == ".text" { print "0x" $3 }')))
 	must_knob filter_udp apdf
 	packets
-	fail_at $((text)) "$end" 10 -1
+	for_modules 10
 	run_race race
 	fail_no_more
-	on "$R" sh -c "echo 'del udp $H3:7000' >$state/mappings" 2>/dev/null
+	note "commands refused: $(wc -l <"$TMP/errors")"
+	# or since a table that can't grow is full, or it is just being made anew
+	expect_is "what is refused is refused for want of memory" "" \
+		"$(grep -Ev '(Cannot allocate memory|Argument list too long|Device or resource busy)$' "$TMP/errors")"
 	expect "an interface comes into the list" knob wan wan
 	must_knob filter_udp eif
 	settled
