@@ -569,17 +569,16 @@ static bool fcn_udp_socket(struct net *net, u8 family,
 			   const union nf_inet_addr *addr, u16 port,
 			   int ifindex)
 {
-	u32 hash = ipv4_portaddr_hash(net, addr->ip, port);
+	u32 one = ipv4_portaddr_hash(net, addr->ip, port);
+	/* IPv6's is the same */
+	u32 all = ipv4_portaddr_hash(net, htonl(INADDR_ANY), port);
 
 #if IS_ENABLED(CONFIG_IPV6)
 	if (family == NFPROTO_IPV6)
-		hash = ipv6_portaddr_hash(net, &addr->in6, port);
+		one = ipv6_portaddr_hash(net, &addr->in6, port);
 #endif
-	return fcn_udp_slot_has(net, hash, family, addr, port, ifindex) ||
-	       /* IPv6's "all" is in the same */
-	       fcn_udp_slot_has(net, ipv4_portaddr_hash(net, htonl(INADDR_ANY),
-							   port),
-				family, addr, port, ifindex);
+	return fcn_udp_slot_has(net, one, family, addr, port, ifindex) ||
+	       fcn_udp_slot_has(net, all, family, addr, port, ifindex);
 }
 
 /**
