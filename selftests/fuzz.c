@@ -52,7 +52,7 @@
 #define ENDPOINTS	0x100000
 #define KNOWN		0x400000
 #define TAINT_EVERY	100	/* packets */
-#define TAINTS		(1 << 5 | 1 << 7 | 1 << 9)	/* bad page, died, warned */
+#define TAINTS		0x2a0	/* bad page, died, warned */
 
 /* An inside endpoint, or a host, that has sent something */
 struct opened {
@@ -536,7 +536,8 @@ static bool keeps_source(const struct parsed *in, const struct parsed *pr)
 	if (pr->error && quote_of(&result, pr, &quote) &&
 	    hosts_known(BOUNCED, &quote.src, &quote.dst))
 		return true;
-	return hosts_known(FORGED, &pr->dst, &pr->dst) || is_known(BOUNCED, pr, &pr->dst, &pr->src) ||
+	return hosts_known(FORGED, &pr->dst, &pr->dst) ||
+	       is_known(BOUNCED, pr, &pr->dst, &pr->src) ||
 	       (pr->error && hosts_known(FORGED, &pr->src, &pr->src)) ||
 	       (cause_side == WAN && same_address(&pr->dst, &in->dst));
 }
@@ -925,7 +926,8 @@ static void spoil_offload(struct virtio_net_hdr *header, size_t l4, size_t len)
 	static const __u8 types[] = {
 		VIRTIO_NET_HDR_GSO_NONE, VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_UDP,
 		VIRTIO_NET_HDR_GSO_TCPV6, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN,
-		5, 0x7f,	/* of UDP's segments, which old headers don't have, and of nothing */
+		5,	/* of UDP's segments, which old headers don't have */
+		0x7f,
 	};
 
 	switch (below(6)) {
@@ -1115,8 +1117,8 @@ int main(int argc, char **argv)
 	while (sent < count)
 		one();
 	look_at_kernel();
-	printf("sent %lu\nrefused %lu\nout %lu\nin %lu\nerrors %lu\n", sent, refused, out[WAN], out[LAN],
-	       errors_out);
+	printf("sent %lu\nrefused %lu\nout %lu\nin %lu\nerrors %lu\n", sent, refused,
+	       out[WAN], out[LAN], errors_out);
 	printf("mapped %lu\ninbound %lu\nhairpins %lu\nfragments %lu\nscans %lu\nimpostors %lu\n",
 	       mapped, inbound, hairpins, fragments, scans, impostors);
 	return 0;
