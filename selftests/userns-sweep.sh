@@ -119,7 +119,7 @@ bystander() {
 	done
 	note "$1: conntrack -F takes $((($(now) - from) / 2)) ms"
 }
-nothing_lost='^old=[1-9][0-9]*/0 peer=[1-9][0-9]*/0 guest=[1-9][0-9]*/0 fresh=[1-9][0-9]*/0 moved=0$'
+nothing_lost='^old=[1-9][0-9]*/0 peer=[1-9][0-9]*/0 guest=[1-9][0-9]*/0 fresh=[1-9][0-9]*/0 moved=0 '
 
 # runs NAME COMMAND: a shell of the first router's root that does this again and again
 runs() {
