@@ -961,6 +961,7 @@ static int fcn_end_entry(struct nf_conn *ct, void *data)
  */
 void fcn_ct_end(struct fcn_net *fn)
 {
+	lockdep_assert_held(&fn->mutex);
 	fcn_ct_iterate(fn->net, fcn_end_entry, fn);
 }
 

@@ -468,10 +468,10 @@ static u32 fcn_clock_cost(ktime_t start, u64 ran)
 }
 
 /*
- * A whole sweep: all entries, then all mappings.  Process context.  Returns how many
- * mappings are dying and not gone.
+ * A whole sweep: the sessions of dying mappings go, then it looks at all entries, then
+ * at all mappings.  Process context.
  */
-static u32 fcn_clock_sweep(struct fcn_net *fn, bool adopt)
+static void fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 {
 	struct fcn_clock *clock = &fn->clock;
 	struct fcn_settlement st = { .fn = fn };
@@ -506,7 +506,6 @@ static u32 fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 	WRITE_ONCE(clock->cost, fcn_clock_cost(start, ran));
 	WRITE_ONCE(clock->interval,
 		   fcn_sweep_rest((u64)clock->cost * fcn_clock_sharers(fn)));
-	return st.dying;
 }
 
 static void fcn_clock_rearm(struct fcn_net *fn)
@@ -582,12 +581,12 @@ void fcn_clock_purge(struct fcn_net *fn)
 {
 	int pass;
 
+	lockdep_assert_held(&fn->mutex);
 	if (!fn->table.dying)
 		return;
 	synchronize_net();	/* packets that have just used one confirm */
-	for (pass = 0; pass < FCN_PURGE_PASSES; pass++)
-		if (!fcn_clock_sweep(fn, false))
-			return;
+	for (pass = 0; pass < FCN_PURGE_PASSES && fn->table.dying; pass++)
+		fcn_clock_sweep(fn, false);
 }
 
 #ifdef FCN_SELFTEST

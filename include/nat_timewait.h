@@ -195,7 +195,8 @@ u32 fcn_account_deadline(const struct fcn_account *acc);
  * @held:	mappings in hold-down
  * @counted:	it runs, and shares a processor's time with those of other namespaces
  *
- * All but @work are written under fcn_net.mutex.
+ * All but @work are written under fcn_net.mutex, @counted by the worker alone, and when
+ * that has been stopped.
  */
 struct fcn_clock {
 	struct delayed_work	work;
