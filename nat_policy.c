@@ -183,12 +183,12 @@ static bool fcn_is_mapped(const struct fcn_net *fn, const struct fcn_conf *conf,
 
 	tuple = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	return fcn_is_forwarded(skb, state) &&
-	       (family == NFPROTO_IPV4 ||
-		!fcn_addr_is_local(state->net, family, &tuple->src.u3)) &&
 	       fcn_conf_maps(conf, family, nf_ct_protonum(ct)) &&
 	       fcn_conf_inside(conf, family, &tuple->src.u3) &&
 	       (iif != state->out->ifindex || skb_sec_path(skb)) &&
-	       fcn_from_inside(fn, family, skb, iif);
+	       fcn_from_inside(fn, family, skb, iif) &&
+	       (family == NFPROTO_IPV4 ||
+		!fcn_addr_is_local(state->net, family, &tuple->src.u3));
 }
 
 /* How long a first packet keeps its mapping, as a deadline in seconds. */
