@@ -251,6 +251,16 @@ reader() {
 
 # -- afterwards -------------------------------------------------------------------------------------------------------
 
+# expect_flows DESCRIPTION: the module goes on to translate them
+expect_flows() {
+	flows_seen=$(stat_of flows_out)
+	expect "$1" wait_for 60 flows_go_on
+}
+
+flows_go_on() {
+	(($(stat_of flows_out) > flows_seen + 8))
+}
+
 # settled: no more packets come. What is there is consistent, the router works, and nothing is left when everything is ended.
 settled() {
 	translations >"$TMP/translations"

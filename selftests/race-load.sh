@@ -72,11 +72,7 @@ for name in "${!flows[@]}"; do
 done
 # what the rule has translated is not ours to look at
 on "$R" conntrack -F >/dev/null 2>&1
-before=$(stat_of flows_out)
-flows_on() {
-	(($(stat_of flows_out) > before + 8))
-}
-expect "flows go on after the last round" wait_for 60 flows_on
+expect_flows "flows go on after the last round"
 settled
 
 finish

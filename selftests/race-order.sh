@@ -104,11 +104,7 @@ must_knob order first
 on "$R" nft delete table ip masq
 # what the rule has translated is not ours to look at
 on "$R" conntrack -F >/dev/null 2>&1
-before=$(stat_of flows_out)
-flows_on() {
-	(($(stat_of flows_out) > before + 8))
-}
-expect "without the rule flows go on" wait_for 60 flows_on
+expect_flows "without the rule flows go on"
 settled
 
 finish
