@@ -310,7 +310,7 @@ crowd() {
 	expect "peers: some are refused when their table can't grow" wait_for 300 refused peers_refused "$before"
 	fail_no_more
 	# what was on its way
-	pause 1
+	expect "peers: they go on to come" wait_for 60 refused flows_out $(($(stat_of flows_out) + 20))
 	before=$(stat_of peers_refused)
 	expect "peers: more come" wait_for 60 refused flows_out $(($(stat_of flows_out) + 100))
 	expect_is "peers: none is refused when it can" "$before" "$(stat_of peers_refused)"
