@@ -19,11 +19,16 @@ done
 # of ever other ones, so that each rests for a while
 busy=2000-5999
 
+# For each round four mappings, which expire many at a time
 race() {
-	local round=0
+	local round=0 value goal
 
+	counter mappings_expired
+	goal=$value
 	while ((round < rounds)); do
-		more mappings_expired 4 flows_out 8 flows_in 1 || break
+		((goal += 4))
+		reach mappings_expired "$goal" || break
+		more flows_out 8 flows_in 1 || break
 		((++round))
 	done
 	count rounds "$round"

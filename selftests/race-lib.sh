@@ -11,7 +11,7 @@
 
 rounds=${FULLCONE_ROUNDS:-10}
 # how often a round does what is short: less where there are many rounds
-often=$((rounds > 30 ? 3 : 10))
+often=$((rounds > 1000 ? 1 : rounds > 30 ? 3 : 10))
 state=/proc/net/fullcone_nat
 knobs=/proc/sys/net/fullcone_nat
 
