@@ -171,7 +171,7 @@ static void need_ports(unsigned int proto)
 	case IPPROTO_ICMPV6:
 		return;
 	}
-	ERROR("ports need -p tcp, udp, udplite, sctp, dccp or icmp");
+	ERROR("ports need -p tcp, udp, udplite, sctp, dccp, icmp or icmpv6");
 }
 
 /* What a family does in its own way. */
