@@ -71,6 +71,28 @@ must_knob wan eth7
 told "a wrong name" no-interface "there is no interface eth7; .* leave by wan"
 expect_not "and nothing else" grep -q "^other-line" <<<"$said"
 mends no-interface
+must_knob wan "eth7 br0"
+told "a wrong name among others" no-interface "there is no interface eth7; .* leave by wan"
+mends no-interface
+expect_is "no-interface: the others stay" "wan br0" "$(on "$R" cat /proc/sys/net/fullcone_nat/wan)"
+must_knob wan "ppp7 wan"
+told "a second line that is not there" "note, other-interface" "no interface ppp7 just now; .* leave by wan"
+expect_is "is no fault" 0 "$(doctor >/dev/null; echo $?)"
+must_knob wan ppp7
+ip -n "$R" route del default
+told "the only line is not there" no-line "no interface ppp7, nor a route"
+expect_is "no-line: and no knob is to be changed" "" "$(grep proc/sys <<<"$said")"
+ip -n "$R" route add default via $A
+must_knob wan wan
+set_sysctl "$R" net.ipv6.conf.wan.disable_ipv6=0 net.ipv6.conf.all.forwarding=1
+must_knob wan6 eth7
+on "$R" ip -6 route add default dev wan
+told "a wrong name for IPv6" no-interface "there is no interface eth7; .* leave by wan"
+mends no-interface
+expect_is "no-interface: for IPv6 it is wan6 that is mended" "wan wan" \
+	"$(on "$R" cat /proc/sys/net/fullcone_nat/{wan,wan6} | xargs)"
+must_knob wan6 ""
+set_sysctl "$R" net.ipv6.conf.wan.disable_ipv6=1
 ip -n "$R" link set wan down
 told "the line is down" interface-down "wan is down"
 mends interface-down
