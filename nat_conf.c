@@ -450,12 +450,10 @@ int fcn_conf_net_init(struct fcn_net *fn)
 	return 0;
 }
 
-/* Hooks, clock, sysctls and procfs are gone: nobody reads it any more. */
+/* Hooks, clock, sysctls and procfs are gone, and rules ask no more. */
 void fcn_conf_net_exit(struct fcn_net *fn)
 {
-	struct fcn_conf *conf = rcu_replace_pointer(fn->conf, NULL, true);
-
-	kfree_rcu(conf, rcu);	/* packets of a rule may still come */
+	kfree(rcu_dereference_protected(fn->conf, true));
 }
 
 /**

@@ -93,13 +93,19 @@ put:
 	return err;
 }
 
+/* Does not wait for packets that are with the hooks just now. */
+static void fcn_net_close(struct fcn_net *fn, u8 family)
+{
+	fcn_guard_unregister(fn->net, family);
+	fcn_hooks_unregister(fn->net, family);
+}
+
 static void fcn_net_unhook(struct fcn_net *fn, u8 family)
 {
 	if (!fn->hooked[family])
 		return;
-	fcn_guard_unregister(fn->net, family);
-	fcn_hooks_unregister(fn->net, family);
-	synchronize_net();	/* unregistering does not wait */
+	fcn_net_close(fn, family);
+	synchronize_net();
 	nf_ct_netns_put(fn->net, family);
 	WRITE_ONCE(fn->hooked[family], false);
 }
@@ -432,6 +438,50 @@ static void fcn_inet6addr_unregister(void)
 }
 #endif
 
+/*
+ * Nobody writes any more, the hooks go, and rules hear that the namespace is going.  A
+ * grace period follows for all that go at once, then comes fcn_net_exit().
+ */
+static void __net_exit fcn_net_pre_exit(struct net *net)
+{
+	struct fcn_net *fn = fcn_net(net);
+	unsigned int i;
+
+	fcn_sysctl_net_exit(fn);
+	fcn_proc_net_exit(fn);
+	mutex_lock(&fn->mutex);
+	WRITE_ONCE(fn->dead, true);
+	mutex_unlock(&fn->mutex);
+	cancel_delayed_work_sync(&fn->linger);
+	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
+		if (fn->hooked[fcn_families[i]])
+			fcn_net_close(fn, fcn_families[i]);
+}
+
+/* Flows in progress go on as plain nf_nat connections, if others keep it. */
+static void __net_exit fcn_net_exit(struct net *net)
+{
+	struct fcn_net *fn = fcn_net(net);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
+		if (fn->hooked[fcn_families[i]])
+			nf_ct_netns_put(net, fcn_families[i]);
+	cancel_delayed_work_sync(&fn->events);
+	fcn_clock_stop(fn);
+	fcn_table_exit(&fn->table);
+	fcn_statics_exit(&fn->statics);
+	fcn_wans_free(&fn->wans);
+	fcn_conf_net_exit(fn);
+	free_percpu(fn->stats);
+}
+
+/* The namespaces' memory goes next, and mappings count in it until the end. */
+static void __net_exit fcn_net_exit_batch(struct list_head *nets)
+{
+	rcu_barrier();
+}
+
 static int __net_init fcn_net_init(struct net *net)
 {
 	struct fcn_net *fn = fcn_net(net);
@@ -455,18 +505,18 @@ static int __net_init fcn_net_init(struct net *net)
 	if (err)
 		goto free_table;
 	err = fcn_proc_net_init(fn);
-	if (err)
-		goto free_conf;
-	/* last: from now on knobs are written */
-	err = fcn_sysctl_net_init(fn);
-	if (err)
-		goto remove_proc;
-	return 0;
+	if (!err)
+		err = fcn_sysctl_net_init(fn);
+	if (!err)
+		return 0;
 
-remove_proc:
-	fcn_proc_net_exit(fn);
-free_conf:
-	fcn_conf_net_exit(fn);
+	/* somebody may have written to what was there already */
+	fcn_net_pre_exit(net);
+	synchronize_net();
+	fcn_net_exit(net);
+	rcu_barrier();
+	return err;
+
 free_table:
 	fcn_table_exit(&fn->table);
 free_stats:
@@ -474,37 +524,9 @@ free_stats:
 	return err;
 }
 
-/* Flows in progress go on as plain nf_nat connections, if others keep it. */
-static void __net_exit fcn_net_exit(struct net *net)
-{
-	struct fcn_net *fn = fcn_net(net);
-	unsigned int i;
-
-	fcn_sysctl_net_exit(fn);
-	fcn_proc_net_exit(fn);
-	mutex_lock(&fn->mutex);
-	fn->dead = true;
-	mutex_unlock(&fn->mutex);
-	cancel_delayed_work_sync(&fn->linger);
-	for (i = 0; i < ARRAY_SIZE(fcn_families); i++)
-		fcn_net_unhook(fn, fcn_families[i]);
-	cancel_delayed_work_sync(&fn->events);
-	fcn_clock_stop(fn);
-	fcn_table_exit(&fn->table);
-	fcn_statics_exit(&fn->statics);
-	fcn_wans_free(&fn->wans);
-	fcn_conf_net_exit(fn);
-	free_percpu(fn->stats);
-}
-
-/* The namespaces' memory goes next, and mappings count in it until the end. */
-static void __net_exit fcn_net_exit_batch(struct list_head *nets)
-{
-	rcu_barrier();
-}
-
 static struct pernet_operations fcn_net_ops = {
 	.init		= fcn_net_init,
+	.pre_exit	= fcn_net_pre_exit,
 	.exit		= fcn_net_exit,
 	.exit_batch	= fcn_net_exit_batch,
 	.id		= &fcn_net_id,

@@ -96,10 +96,7 @@ static noinline void fcn_log_line(const struct fcn_net *fn,
 static void fcn_log_mapping(const struct fcn_net *fn,
 			    const struct fcn_mapping *m, u32 event)
 {
-	const struct fcn_conf *conf = fcn_conf(fn);
-
-	/* no knobs: the namespace is going */
-	if (unlikely(conf && conf->log))
+	if (unlikely(fcn_conf(fn)->log))
 		fcn_log_line(fn, m, event);
 }
 

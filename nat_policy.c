@@ -644,8 +644,7 @@ int fcn_rule_out(struct sk_buff *skb, const struct nf_hook_state *state,
 	struct fcn_terms terms;
 	struct fcn_wan *wan;
 
-	/* no knobs: the namespace is going */
-	if (!ct || !conf || !skb_dst(skb))
+	if (!ct || READ_ONCE(fn->dead) || !skb_dst(skb))
 		return -ENOENT;
 	if (fcn_is_exempt(conf, skb) || fcn_is_ipsec_bound(skb))
 		return -ENOENT;
@@ -685,11 +684,10 @@ int fcn_rule_in(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct nf_conn *ct = fcn_undecided(skb, NF_NAT_MANIP_DST);
 	struct fcn_net *fn = fcn_net(state->net);
-	const struct fcn_conf *conf = fcn_conf(fn);
 
-	if (!ct || !conf)
+	if (!ct || READ_ONCE(fn->dead))
 		return -ENOENT;
-	return fcn_inbound(fn, conf, skb, state, ct, true);
+	return fcn_inbound(fn, fcn_conf(fn), skb, state, ct, true);
 }
 EXPORT_SYMBOL_GPL(fcn_rule_in);
 

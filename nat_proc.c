@@ -569,10 +569,8 @@ int fcn_proc_net_init(struct fcn_net *fn)
 	file[3] = proc_create_net_single("status", 0440, fn->proc,
 					 fcn_status_show, NULL);
 	for (i = 0; i < ARRAY_SIZE(fn->proc_file); i++) {
-		if (!file[i]) {
-			proc_remove(fn->proc);
+		if (!file[i])
 			return -ENOMEM;
-		}
 	}
 	fcn_proc_own(fn);
 	return 0;

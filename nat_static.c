@@ -23,7 +23,6 @@
 #include "nat_wan.h"
 
 struct fcn_kept_ports {
-	struct rcu_head	rcu;
 	DECLARE_BITMAP(udp, FCN_PORTS);
 	DECLARE_BITMAP(tcp, FCN_PORTS);
 };
@@ -33,16 +32,16 @@ void fcn_statics_init(struct fcn_statics *statics)
 	INIT_LIST_HEAD(&statics->list);
 }
 
-/* Nobody writes any more; packets of a rule may still look at the ports. */
+/* Nobody writes any more, and no packet looks at the ports. */
 void fcn_statics_exit(struct fcn_statics *statics)
 {
-	struct fcn_kept_ports *kept;
 	struct fcn_static *s, *next;
 
 	list_for_each_entry_safe(s, next, &statics->list, list)
 		kfree(s);
-	kept = rcu_replace_pointer(statics->kept, NULL, true);
-	kvfree_rcu(kept, rcu);
+	INIT_LIST_HEAD(&statics->list);
+	WRITE_ONCE(statics->count, 0);
+	kvfree(rcu_dereference_protected(statics->kept, true));
 }
 
 static unsigned long *fcn_kept_bits(struct fcn_kept_ports *kept, u8 proto)
