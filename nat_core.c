@@ -34,7 +34,12 @@
 /* When a static forward is tried again whose port was taken. */
 #define FCN_RETRY	(5 * HZ)
 
+/* Works that run at once. */
+#define FCN_WORKERS	4
+
 unsigned int fcn_net_id __read_mostly;
+
+struct workqueue_struct *fcn_workqueue __ro_after_init;
 
 /* Counters. */
 
@@ -115,7 +120,7 @@ static void fcn_net_linger_on(struct fcn_net *fn)
 {
 	lockdep_assert_held(&fn->mutex);
 	fn->lingers = true;
-	mod_delayed_work(system_power_efficient_wq, &fn->linger, FCN_LINGER);
+	mod_delayed_work(fcn_workqueue, &fn->linger, FCN_LINGER);
 }
 
 /* Do the knobs or a rule want the hooks of a family? */
@@ -303,7 +308,7 @@ static void fcn_net_events(struct work_struct *work)
 	again = !fcn_statics_follow(fn);
 	mutex_unlock(&fn->mutex);
 	if (again)
-		queue_delayed_work(system_unbound_wq, &fn->events, FCN_RETRY);
+		queue_delayed_work(fcn_workqueue, &fn->events, FCN_RETRY);
 }
 
 static void fcn_net_schedule_events(struct net *net)
@@ -311,7 +316,7 @@ static void fcn_net_schedule_events(struct net *net)
 	struct fcn_net *fn = fcn_net(net);
 
 	if (atomic_read(&fn->table.count) || READ_ONCE(fn->statics.count))
-		mod_delayed_work(system_unbound_wq, &fn->events, 0);
+		mod_delayed_work(fcn_workqueue, &fn->events, 0);
 }
 
 /**
@@ -542,9 +547,12 @@ static int __init fcn_init(void)
 		return err;
 	fcn_conf_init();
 	fcn_log_init();
+	fcn_workqueue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, FCN_WORKERS);
+	if (!fcn_workqueue)
+		return -ENOMEM;
 	err = fcn_port_cache_init();
 	if (err)
-		return err;
+		goto free_workqueue;
 	err = fcn_mapping_cache_init();
 	if (err)
 		goto free_ports;
@@ -589,6 +597,8 @@ free_mappings:
 	fcn_mapping_cache_exit();
 free_ports:
 	fcn_port_cache_exit();
+free_workqueue:
+	destroy_workqueue(fcn_workqueue);
 	return err;
 }
 
@@ -604,6 +614,7 @@ static void __exit fcn_exit(void)
 	fcn_filter_cache_exit();
 	fcn_mapping_cache_exit();
 	fcn_port_cache_exit();
+	destroy_workqueue(fcn_workqueue);
 }
 
 module_init(fcn_init);

@@ -510,8 +510,7 @@ static void fcn_clock_sweep(struct fcn_net *fn, bool adopt)
 
 static void fcn_clock_rearm(struct fcn_net *fn)
 {
-	/* a sweep of a large table would hold up others' work on a processor */
-	queue_delayed_work(system_unbound_wq, &fn->clock.work,
+	queue_delayed_work(fcn_workqueue, &fn->clock.work,
 			   msecs_to_jiffies(READ_ONCE(fn->clock.interval)));
 }
 

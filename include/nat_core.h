@@ -142,6 +142,12 @@ u32 fcn_net_end(struct fcn_net *fn,
 
 u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat);
 
+/*
+ * The works of all namespaces: bound to no processor, as a sweep of a large table would
+ * hold up others there, and few at once, as most of them wait for conntrack's one mutex.
+ */
+extern struct workqueue_struct *fcn_workqueue;
+
 extern unsigned int fcn_net_id;
 
 /* The state of a namespace: there from its birth to its end. */

@@ -251,7 +251,8 @@ kernel_complaints() {
 	# left is new. Data races without a module's name are the kernel's own.
 	dmesg | awk -v marker="$marker" '{ line[++n] = $0 } index($0, marker) { n = 0 }
 		END { for (i = 1; i <= n; i++) print line[i] }' |
-		grep -E 'WARNING:|BUG[: ]|Oops|general protection|KASAN|UBSAN|suspicious RCU|possible .*deadlock' |
+		grep -E -e 'WARNING:|BUG[: ]|Oops|general protection|KASAN|UBSAN|suspicious RCU|possible .*deadlock' \
+			-e '\[fullcone_nat\] .*deprecated' |
 		grep -v 'BUG: KCSAN: [^[]*$'
 }
 
