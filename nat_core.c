@@ -31,8 +31,9 @@
 /* How long the hooks stay at least when the last rule has gone. */
 #define FCN_LINGER	(10 * HZ)
 
-/* When a static forward is tried again whose port was taken. */
-#define FCN_RETRY	(5 * HZ)
+/* When static forwards that wait are tried again, the first time and at last. */
+#define FCN_RETRY	HZ
+#define FCN_RETRY_MAX	(5 * 60 * HZ)
 
 /* Works that run at once. */
 #define FCN_WORKERS	4
@@ -301,22 +302,34 @@ static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 static void fcn_net_events(struct work_struct *work)
 {
 	struct fcn_net *fn = container_of(work, struct fcn_net, events.work);
+	unsigned long rest = READ_ONCE(fn->retry);
 	bool again;
 
+	/* twice as long each time, until something happens */
+	WRITE_ONCE(fn->retry, min_t(unsigned long, 2 * rest, FCN_RETRY_MAX));
 	mutex_lock(&fn->mutex);
 	fcn_net_end(fn, fcn_net_stale, fn);
 	again = !fcn_statics_follow(fn);
 	mutex_unlock(&fn->mutex);
 	if (again)
-		queue_delayed_work(fcn_workqueue, &fn->events, FCN_RETRY);
+		queue_delayed_work(fcn_workqueue, &fn->events, rest);
 }
 
-static void fcn_net_schedule_events(struct net *net)
+/**
+ * fcn_net_schedule_events - mappings and static forwards may be out of date
+ * @net:	the namespace
+ *
+ * They are looked at soon, and static forwards that wait then again and again.
+ * Any context.
+ */
+void fcn_net_schedule_events(struct net *net)
 {
 	struct fcn_net *fn = fcn_net(net);
 
-	if (atomic_read(&fn->table.count) || READ_ONCE(fn->statics.count))
-		mod_delayed_work(fcn_workqueue, &fn->events, 0);
+	if (!atomic_read(&fn->table.count) && !READ_ONCE(fn->statics.count))
+		return;
+	WRITE_ONCE(fn->retry, FCN_RETRY);
+	mod_delayed_work(fcn_workqueue, &fn->events, 0);
 }
 
 /**

@@ -175,7 +175,7 @@ bool fcn_statics_follow(struct fcn_net *fn)
 		return true;
 	list_for_each_entry(s, &fn->statics.list, list) {
 		err = fcn_static_establish(fn, s);
-		/* an IPv6 address comes before it may be used (DAD) */
+		/* an IPv6 address may be there and not be used yet (DAD) */
 		done &= !err || (err == -EADDRNOTAVAIL &&
 				 s->key.family != NFPROTO_IPV6);
 	}
@@ -276,6 +276,9 @@ int fcn_static_add(struct fcn_net *fn, const struct fcn_static *wish)
 	WRITE_ONCE(fn->statics.count, fn->statics.count + 1);
 	fcn_statics_keep(fn, s->key.proto, s->port);
 	fcn_clock_purge(fn);
+	/* nothing tells when an IPv6 address that is there may be used (DAD) */
+	if (err && s->key.family == NFPROTO_IPV6)
+		fcn_net_schedule_events(fn->net);
 	return 0;
 }
 

@@ -93,6 +93,8 @@ struct fcn_stats {
  * @table:	the mappings, with locks of its own
  * @knocks:	what strangers may have left behind; see fcn_ct_knock()
  * @events:	work: an address or a device may have come or gone
+ * @retry:	when that is done again if static forwards wait, jiffies from
+ *		then; READ_ONCE() and WRITE_ONCE()
  * @linger:	work: after the last rule
  * @refused:	when a limit last refused something, seconds;
  *		READ_ONCE() and WRITE_ONCE()
@@ -120,6 +122,7 @@ struct fcn_net {
 	struct fcn_table		table;
 	struct fcn_knocks		knocks;
 	struct delayed_work		events;
+	unsigned long			retry;
 	struct delayed_work		linger;
 	u32				refused;
 	u32				refused_by;
@@ -139,6 +142,8 @@ int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf);
 u32 fcn_net_end(struct fcn_net *fn,
 		bool (*match)(const struct fcn_mapping *m, void *data),
 		void *data);
+
+void fcn_net_schedule_events(struct net *net);
 
 u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat);
 

@@ -130,4 +130,14 @@ takes flush
 expect "flush takes all back" in_force 0 0
 expect_is "their ports are free" $W:6300 "$(probe "$X1" udp 6300 $A:3000)"
 
+if [[ $FULLCONE_FAMILY == 6 ]]; then
+	note "on an address that is new and being looked for on the link (DAD)"
+	del_address "$R" wan $W
+	set_sysctl "$R" net.ipv6.conf.wan.dad_transmits=8
+	ip -n "$R" addr add "$(bare $W)/$prefix" dev wan
+	takes "add udp $H1:5300 wan:5300"
+	expect "it waits" in_force 1 1
+	expect "and is in force when the address is" wait_for 120 in_force 1 0
+fi
+
 finish
