@@ -261,7 +261,8 @@ struct fcn_pool *fcn_pool_get(struct fcn_pools *pools, u8 family, u8 proto,
 {
 	struct fcn_pool *pool = fcn_pool_find(pools, family, proto, addr);
 
-	if (likely(pool))
+	/* one that is just being removed is out of the table under the lock */
+	if (likely(pool && atomic_read(&pool->used) >= 0))
 		return pool;
 	if (READ_ONCE(pools->count) >= max)
 		return ERR_PTR(-EDQUOT);
