@@ -132,19 +132,18 @@ static bool fcn_addr4_of(const struct net_device *dev, union nf_inet_addr *addr)
 	return addr->ip && fcn_addr4_is_on(dev, addr->ip);
 }
 
-/* For a device without any the kernel offers another's. */
+/* For a device without any, or with link-local ones only, the kernel offers another's. */
 static bool fcn_addr4_outside(const struct fcn_net *fn,
 			      const struct sk_buff *skb,
 			      const struct net_device *out,
 			      union nf_inet_addr *addr)
 {
 	__be32 nexthop = rt_nexthop(skb_rtable(skb), ip_hdr(skb)->daddr);
-	const struct in_device *in_dev = __in_dev_get_rcu(out);
 	const struct net_device *dev;
 
 	addr->ip = inet_select_addr(out, nexthop, RT_SCOPE_UNIVERSE);
-	if (likely(in_dev && rcu_access_pointer(in_dev->ifa_list)))
-		return addr->ip;
+	if (likely(addr->ip && fcn_addr4_is_on(out, addr->ip)))
+		return true;
 	dev = __ip_dev_find(fn->net, addr->ip, false);
 	return dev && (dev->flags & IFF_LOOPBACK ||
 		       fcn_net_wan(fn, NFPROTO_IPV4, dev->ifindex));

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# While the wan interface has no address, as in the middle of a redial, nothing leaves with the LAN's: the packet is dropped and
-# counted. An address on the loopback device is right for an unnumbered line.
+# While the wan interface has no address, as in the middle of a redial, or one for its link alone, nothing leaves with the LAN's:
+# the packet is dropped and counted. An address on the loopback device is right for an unnumbered line.
 #
 # families: 4 6
 
@@ -27,6 +27,12 @@ expect_is "no address: no answer" none "$(PROBE_TIMEOUT=2 probe "$X1" udp 5000 $
 expect_logged "no address: the router got the packet" inside "^udp $H1:5000 > $A:3000"
 [[ -n $FULLCONE_STANDIN ]] ||
 	expect "no address: it was dropped and counted" test "$(stat_of drop_no_address)" -gt "$before"
+
+if [[ $FULLCONE_FAMILY == 4 ]]; then
+	ip -n "$R" addr add 169.254.7.7/32 scope link dev wan
+	expect_is "one for the link alone: no answer" none "$(PROBE_TIMEOUT=2 probe "$X1" udp 5002 $A:3000)"
+	expect_logged "one for the link alone: the router got the packet" inside "^udp $H1:5002 > $A:3000"
+fi
 
 ip -n "$R" addr add "$(bare $W)" dev lo
 ip -n "$SRV" neigh replace "$(bare $W)" lladdr "$(mac_of "$R" wan)" nud permanent dev eth0
