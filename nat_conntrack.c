@@ -801,7 +801,7 @@ static bool fcn_sweep_terms(const struct fcn_sweep *sweep,
 		return false;
 	terms->ifindex = dev->ifindex;
 	terms->last = FCN_PORTS - 1;
-	terms->origin.ruled = !fcn_net_names(sweep->fn, family, dev->name);
+	terms->origin.ruled = !fcn_net_names(sweep->fn, family, dev);
 	terms->filter = fcn_filter_before(sweep->fn, sweep->conf, family,
 					  nf_ct_protonum(ct), terms->origin.ruled);
 	return !terms->origin.ruled || sweep->fn->rules[family];

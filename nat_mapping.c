@@ -1067,7 +1067,7 @@ int fcn_mapping_fix(struct fcn_net *fn, const struct fcn_key *key,
 	const struct fcn_terms terms = {
 		.ifindex	= dev->ifindex,
 		.last		= FCN_PORTS - 1,
-		.origin.ruled	= !fcn_net_names(fn, key->family, dev->name),
+		.origin.ruled	= !fcn_net_names(fn, key->family, dev),
 	};
 	const struct fcn_port_wish wish = {
 		.net		= fn->net,

@@ -105,18 +105,33 @@ static bool fcn_conf_names(const struct fcn_conf *conf,
 	return false;
 }
 
-/**
- * fcn_net_names - is this name in the owner's list of wan interfaces?
- * @fn:		namespace; the caller holds its mutex
- * @family:	NFPROTO_*: for which packets
- * @name:	name of a device
- */
-bool fcn_net_names(const struct fcn_net *fn, u8 family, const char *name)
+static bool fcn_wans_have(const struct fcn_net *fn, u8 family, const char *name)
 {
 	struct fcn_wan *wan;
 
 	list_for_each_entry(wan, &fn->wans, list)
 		if (wan->family == family && !strcmp(wan->name, name))
+			return true;
+	return false;
+}
+
+/**
+ * fcn_net_names - is this device in the owner's list of wan interfaces?
+ * @fn:		namespace; the caller holds its mutex
+ * @family:	NFPROTO_*: for which packets
+ * @dev:	the device, which the list may call by another of its names
+ *
+ * Under rcu_read_lock().  Unlike fcn_net_wan() it knows those that have just come
+ * into the list.
+ */
+bool fcn_net_names(const struct fcn_net *fn, u8 family,
+		   const struct net_device *dev)
+{
+	struct fcn_wan *wan;
+
+	list_for_each_entry(wan, &fn->wans, list)
+		if (wan->family == family &&
+		    dev_get_by_name_rcu(fn->net, wan->name) == dev)
 			return true;
 	return false;
 }
@@ -143,7 +158,7 @@ static int fcn_wans_prepare_of(const struct fcn_net *fn, u8 family,
 	u32 i;
 
 	for (i = 0; i < names->count; i++) {
-		if (fcn_net_names(fn, family, names->name[i]))
+		if (fcn_wans_have(fn, family, names->name[i]))
 			continue;
 		wan = fcn_wan_create(family, names->name[i]);
 		if (!wan)

@@ -48,7 +48,8 @@ struct fcn_wan {
 	struct rcu_head			rcu;
 };
 
-bool fcn_net_names(const struct fcn_net *fn, u8 family, const char *name);
+bool fcn_net_names(const struct fcn_net *fn, u8 family,
+		   const struct net_device *dev);
 struct fcn_wan *fcn_net_wan(const struct fcn_net *fn, u8 family, int ifindex);
 void fcn_wans_resolve(struct fcn_net *fn);
 
