@@ -671,11 +671,18 @@ static void fcn_mapping_part(struct fcn_mapping *m, struct fcn_mapping *next)
 	m->next = next;
 }
 
-/* One that was not needed. */
+/* One that nobody has been able to find. */
 static void fcn_mapping_discard(struct fcn_mapping *m)
 {
-	fcn_mapping_part(m, NULL);
-	call_rcu(&m->rcu, fcn_mapping_free_rcu);
+	struct fcn_extra *extra = rcu_dereference_protected(m->extra, true);
+
+	fcn_table_uncount(fcn_mapping_table(m));
+	if (extra) {
+		if (extra->host)
+			fcn_host_leave(extra->host, m->charged);
+		kmem_cache_free(fcn_extra_cache, extra);
+	}
+	kmem_cache_free(fcn_mapping_cache, m);
 }
 
 /* Those that a walk has retired share a grace period. */
