@@ -236,7 +236,8 @@ static int fcn_ct_setup_source(struct fcn_net *fn, struct nf_conn *ct,
 
 /*
  * Ports that nf_nat is offered for one.  Newer kernels end a closing TCP session that
- * is in the way, but only when no more than 32 ports are left to try.
+ * is in the way, but only when no more than 32 ports are left to try: towards this
+ * peer, 32 in a row have to be taken then.
  */
 #define FCN_OFFER	64
 
@@ -281,7 +282,8 @@ static void fcn_ct_count(const struct fcn_net *fn, struct nf_conn *ct)
  * @fn:		namespace
  * @ct:		entry of the packet, not confirmed
  * @m:		mapping of its inside endpoint
- * @ifindex:	device whose address it gets, 0 for an address of no device
+ * @ifindex:	device whose address it gets; 0 if it shall not end when its route
+ *		moves
  *
  * Under rcu_read_lock().  The session is marked with the device, as MASQUERADE
  * does, so that nf_nat ends it when its route moves to another.
@@ -808,7 +810,7 @@ static bool fcn_sweep_terms(const struct fcn_sweep *sweep,
 }
 
 /* An end of a flow that was translated from @inside to @ext:@port. */
-struct fcn_end {
+struct fcn_flow_end {
 	const struct nf_conntrack_man	*inside;
 	const struct nf_conntrack_man	*peer;
 	const union nf_inet_addr	*ext;
@@ -825,7 +827,7 @@ struct fcn_end {
  */
 static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 				const struct nf_conn *ct,
-				const struct fcn_end *end)
+				const struct fcn_flow_end *end)
 {
 	const u8 family = nf_ct_l3num(ct);
 	struct fcn_terms terms = {};
@@ -851,7 +853,7 @@ static void fcn_sweep_adopt_end(struct fcn_sweep *sweep,
 static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 {
 	const struct nf_conntrack_tuple *orig, *reply;
-	struct fcn_end end = {};
+	struct fcn_flow_end end = {};
 
 	if (!fcn_conf_maps(sweep->conf, nf_ct_l3num(ct), nf_ct_protonum(ct)))
 		return;

@@ -50,6 +50,10 @@ const char *const fcn_stat_names[] = {
 	FCN_STATS(FCN_STAT_NAME),
 };
 
+/*
+ * On a 32-bit machine the halves may be read before and after a carry: such a sum is
+ * wrong once in four thousand million.
+ */
 u64 fcn_stat_read(const struct fcn_net *fn, enum fcn_stat stat)
 {
 	u64 sum = 0;
@@ -227,7 +231,7 @@ void fcn_rule_put(struct net *net, u8 family)
 }
 EXPORT_SYMBOL_GPL(fcn_rule_put);
 
-struct fcn_end {
+struct fcn_ending {
 	bool	(*match)(const struct fcn_mapping *m, void *data);
 	void	*data;
 	u32	count;
@@ -235,7 +239,7 @@ struct fcn_end {
 
 static void fcn_net_end_one(struct fcn_mapping *m, void *data)
 {
-	struct fcn_end *end = data;
+	struct fcn_ending *end = data;
 
 	if (READ_ONCE(m->life.state) < FCN_DYING && end->match(m, end->data)) {
 		fcn_mapping_condemn(m);
@@ -259,7 +263,7 @@ u32 fcn_net_end(struct fcn_net *fn,
 		bool (*match)(const struct fcn_mapping *m, void *data),
 		void *data)
 {
-	struct fcn_end end = { .match = match, .data = data };
+	struct fcn_ending end = { .match = match, .data = data };
 
 	/* packets that have seen the old state of things make no more */
 	synchronize_net();

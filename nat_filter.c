@@ -330,7 +330,7 @@ bool fcn_filter_admits(const struct fcn_mapping *m,
 /**
  * fcn_filter_forget - forget the peers whose time has passed
  * @m:		the mapping
- * @now:	seconds; peers with an earlier deadline go
+ * @now:	seconds; peers whose deadline is not later go
  *
  * Under rcu_read_lock(), by one caller at a time.  The lock is taken for one
  * peer at a time: there may be many, and packets wait.

@@ -867,7 +867,8 @@ uncount:
  * Return: the mapping, or ERR_PTR() of -ENOSPC or -EADDRINUSE (no free port,
  * or other CPUs have taken each that was), -EDQUOT
  * (max_mappings), -ENFILE (max_total), -EMFILE (host_max_mappings), -ETIME
- * (host_max_rate), -ENOMEM, or what a busy hash returns.
+ * (host_max_rate), -ENOMEM, -EAGAIN (its pool has gone, twice), or what a busy
+ * hash returns.
  */
 struct fcn_mapping *fcn_mapping_get(struct fcn_net *fn,
 				    const struct fcn_conf *conf,
@@ -1268,8 +1269,8 @@ static void fcn_chunk_walk(const struct fcn_chunk *chunk,
  * @visit:	what to do with each, under rcu_read_lock(); may free it
  * @data:	for @visit
  *
- * Process context, under fcn_net.mutex, which keeps the pools.  Mappings that
- * are made meanwhile may or may not be visited.
+ * Process context, under fcn_net.mutex, which keeps the pools, or at the
+ * namespace's end.  Mappings that are made meanwhile may or may not be visited.
  */
 void fcn_mapping_walk(struct fcn_table *table,
 		      void (*visit)(struct fcn_mapping *m, void *data),

@@ -75,8 +75,8 @@ struct fcn_stats {
 /**
  * struct fcn_net - everything about one network namespace
  * @net:	the namespace, which outlives this
- * @mutex:	protects all members up to @table from changes, the counts in
- *		the mappings' lives, and makes one sweep at a time.  RTNL, and
+ * @mutex:	protects all members up to @table from changes, the mappings'
+ *		accounts, and makes one sweep at a time.  RTNL, and
  *		what nf_tables holds while a rule comes, are outside of it
  * @conf:	the knobs; read under RCU
  * @wans:	the interfaces in the knobs `wan` and `wan6`; read under RCU

@@ -58,7 +58,7 @@ struct fcn_host {
  * struct fcn_hosts - the inside hosts of a namespace that quotas are kept for
  * @table:	by key
  * @lock:	protects @table and the hosts in it; taken under the lock of a
- *		mapping, and nothing is taken under it
+ *		mapping, and none of ours is taken under it
  */
 struct fcn_hosts {
 	struct rhashtable	table;

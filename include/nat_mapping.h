@@ -95,7 +95,7 @@ struct fcn_terms {
  * @opened:	sessions that strangers have opened since a sweep began, of even
  *		and of odd number; any CPU, see fcn_account_admit()
  *
- * All but the last three are fixed before anybody can find the mapping.
+ * All but the last three are fixed before anybody can find this.
  */
 struct fcn_extra {
 	struct rhash_head	node;

@@ -145,7 +145,7 @@ struct fcn_front {
  *		places: most packets find theirs here, or that there is none
  * @list:	all of them in the order of their ids, under RCU
  * @lock:	protects changes of all members, and new chunks of a pool; the
- *		innermost
+ *		innermost of ours
  * @next_id:	id of the next pool
  * @count:	pools in @list
  * @room:	chunks that there may be, those of other namespaces included.  Fixed
