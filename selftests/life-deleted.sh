@@ -25,7 +25,7 @@ restore() {
 at_exit restore
 echo 1 >"$hashsize" || bail_out "conntrack's table can't be smaller"
 
-# A thousand sessions of one endpoint of X2's
+# A thousand sessions of one endpoint of X2's; where everything is slow the first must still be there when the last comes.
 crowd() {
 	# shellcheck disable=SC2016
 	on "$X2" bash -c 'for ((port = 4000; port < 5000; port++)); do "$0" udp "$1" "$2:$port" crowd; done' \
@@ -37,6 +37,7 @@ sessions_of_x2() {
 }
 
 # Conntrack finds what is new first: X1's connections, then X2's sessions. A sweep passes every five seconds.
+set_sysctl "$R" net.netfilter.nf_conntrack_udp_timeout=3600
 crowd
 for port in {5000..5007}; do
 	connect "$port" $A:3000
