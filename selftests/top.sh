@@ -28,9 +28,10 @@ top=$HERE/../scripts/fullcone-top
 esc=$'\e'
 at_exit terminal_gone
 
-# pane COMMAND...: of tmux
+# pane COMMAND...: of tmux. Each start has a server of its own: one that ends takes its socket along when it likes.
+servers=0
 pane() {
-	tmux -S "$TMP/tmux" -f /dev/null "$@"
+	tmux -S "$TMP/tmux-$servers" -f /dev/null "$@"
 }
 
 terminal_gone() {
@@ -74,7 +75,8 @@ start_top() {
 	END
 	rm -f "$TMP/status" "$TMP/raw"
 	terminal_gone
-	on "$R" tmux -S "$TMP/tmux" -f /dev/null new-session -d -x 100 -y 30 "sleep 1000" || bail_out "tmux does not start"
+	((++servers))
+	on "$R" tmux -S "$TMP/tmux-$servers" -f /dev/null new-session -d -x 100 -y 30 "sleep 1000" || bail_out "tmux does not start"
 	pane pipe-pane "cat >$TMP/raw"
 	pane set-option remain-on-exit on
 	pane respawn-pane -k sh "$TMP/session"
