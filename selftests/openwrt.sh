@@ -36,15 +36,13 @@ cat >"$root/rc.common" <<-'END'
 		done
 	}
 	config_lines() { sed -n "/^config [a-z_]* '$1'/,/^config [^']*'[^$1]/s/^[[:blank:]]*$2 $3 '\(.*\)'/\1/p" "$config"; }
-	config_get() { eval "$1=\$(config_lines $2 option $3)"; }
-	config_get_bool() { config_get "$1" "$2" "$3"; eval "$1=\${$1:-$4}"; }
-	config_list_foreach() {
-		local section=$1 list=$2 function=$3 word
-		shift 3
-		for word in $(config_lines "$section" list "$list"); do
-			"$function" "$word" "$@"
-		done
+	config_get() {
+		local lines
+		lines=$(config_lines "$2" option "$3")
+		[ "$lines" ] || lines=$(config_lines "$2" list "$3" | tr '\n' ' ' | sed 's/ $//')
+		eval "$1=\$lines"
 	}
+	config_get_bool() { config_get "$1" "$2" "$3"; eval "$1=\${$1:-$4}"; }
 	logger() { echo "$*" >>"$ROOT/log"; }
 	procd_add_reload_trigger() { echo "reload with $*"; }
 	. "$1"
@@ -63,7 +61,7 @@ service() {
 
 # hotplug ACTION: as netifd tells it of an interface
 hotplug() {
-	sed "s|/etc/init.d/fullcone_nat enabled|true|; s|/etc/init.d/fullcone_nat|busybox ash $root/rc.common $files/fullcone_nat.init|" \
+	sed "s|/etc/init.d/fullcone_nat|busybox ash $root/rc.common $files/fullcone_nat.init|; s|/var/run|$root&|" \
 		"$files/fullcone_nat.hotplug" >"$TMP/hotplug"
 	on "$R" env FULLCONE_ROOT="$root" ACTION="$1" INTERFACE=wan busybox ash "$TMP/hotplug"
 }
@@ -77,14 +75,19 @@ knob_is() {
 	expect_is "$1" "$3" "$(on "$R" cat "/proc/sys/net/fullcone_nat/$2")"
 }
 
-# firewall4's forward chain, with what a package puts before its own rules
+# firewall4's forward chain and that of the zone: rules of the owner's, what a package puts after them, and what else it does
 on "$R" nft -f - <<-END || bail_out "nft does not take the include"
 	table inet fw4 {
 		chain forward {
 			type filter hook forward priority filter; policy drop;
-			include "$files/fullcone_nat.nft"
 			ct state established,related accept
+			iifname "wan" jump forward_wan
 			iifname "br0" accept
+		}
+		chain forward_wan {
+			udp sport 6666 drop
+			include "$files/fullcone_nat.nft"
+			drop
 		}
 	}
 END
@@ -99,6 +102,7 @@ endpoint x1 "$X1" udp 5000 $A:3000
 e=$(mapped x1)
 expect_other_endpoint "X1 has an endpoint, not its neighbour's" "$W:5000" "$e"
 expect_is "strangers get in through the firewall" $Z:6000 "$(probe "$STRANGER" udp 6000 "$e")"
+expect_is "but for those whom a rule of the owner's keeps out" none "$(PROBE_TIMEOUT=2 probe "$STRANGER" udp 6666 "$e")"
 created=$(stat_of mappings_created)
 service reload
 expect_is "to load it once more ends nothing" $Z:6001 "$(probe "$STRANGER" udp 6001 "$e")"
@@ -129,13 +133,26 @@ service reload
 for knob in filter_udp=apdf filter_tcp=eif max_mappings=2000 host_max_mappings=500 host_max_rate=50 mapping_max_sessions=100 wan6=wan; do
 	knob_is "what LuCI's page sets: ${knob%=*}" "${knob%=*}" "${knob#*=}"
 done
+configure "	option enabled '1'" "	option network 'wan'"
+service reload
+knob_is "one network as an option" wan wan
 configure "	option enabled '0'" "	list network 'wan'"
 service reload
 knob_is "switched off" wan ""
 configure "	list network 'wan'"
 service start
 knob_is "and on" wan wan
+configure "	list network 'wan'" "config fullcone_nat 'second'" "	option enabled '0'"
+service reload
+knob_is "of several sections the first counts" wan wan
+: >"$root/etc/config/fullcone_nat"
+service reload
+knob_is "without any it is off" wan ""
+configure "	list network 'wan'"
+service reload
 service stop
 knob_is "stopped" wan ""
+hotplug ifup
+knob_is "and a line that comes up does not start it" wan ""
 
 finish
