@@ -80,10 +80,24 @@ need_install() {
 		die "could not install $*"
 }
 
-# A server that is only wanted as a program for the tests is not started here.
+# A server that is only wanted as a program for the tests is not started here, now or
+# when the machine starts next.
 apt_install() {
 	DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 quietly apt-install \
-		apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@"
+		apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@" || return
+	servers_off "$@" >/dev/null 2>&1 || :
+}
+
+# servers_off PACKAGE...: of those that have just been installed
+servers_off() {
+	local file
+
+	dpkg -L "$@" | grep -Ev '/(kmod|procps|udev)(\.service)?$' | while read -r file; do
+		case $file in
+		*/systemd/system/*.service) SYSTEMD_OFFLINE=1 systemctl disable "${file##*/}" ;;
+		/etc/init.d/*) update-rc.d "${file##*/}" disable ;;
+		esac
+	done
 }
 
 # The machine's own lists, once for a script and those it starts.
