@@ -158,7 +158,7 @@ static bool fcn_ct_is_stray(const struct nf_conntrack_tuple_hash *h)
 	const struct nf_conn *ct = nf_ct_tuplehash_to_ctrack(h);
 
 	return NF_CT_DIRECTION(h) == IP_CT_DIR_ORIGINAL &&
-	       !(ct->status & (IPS_SEEN_REPLY | IPS_NAT_MASK));
+	       !(READ_ONCE(ct->status) & (IPS_SEEN_REPLY | IPS_NAT_MASK));
 }
 
 /*
@@ -405,7 +405,7 @@ static struct fcn_mapping *fcn_ct_mapping_out(struct fcn_table *table,
 	const struct nf_conntrack_tuple *orig;
 	struct fcn_mapping *m;
 
-	if (!(ct->status & IPS_SRC_NAT))
+	if (!(READ_ONCE(ct->status) & IPS_SRC_NAT))
 		return NULL;
 
 	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
@@ -428,7 +428,7 @@ struct fcn_mapping *fcn_ct_mapping_in(struct fcn_table *table,
 	const struct nf_conntrack_tuple *reply;
 	struct fcn_mapping *m;
 
-	if (!(ct->status & IPS_DST_NAT))
+	if (!(READ_ONCE(ct->status) & IPS_DST_NAT))
 		return NULL;
 
 	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
@@ -860,14 +860,14 @@ static void fcn_sweep_adopt(struct fcn_sweep *sweep, const struct nf_conn *ct)
 
 	orig = fcn_ct_tuple(ct, IP_CT_DIR_ORIGINAL);
 	reply = fcn_ct_tuple(ct, IP_CT_DIR_REPLY);
-	if (ct->status & IPS_SRC_NAT) {
+	if (READ_ONCE(ct->status) & IPS_SRC_NAT) {
 		end.inside = &orig->src;
 		end.peer = &reply->src;
 		end.ext = &reply->dst.u3;
 		end.port = fcn_tuple_dst(reply);
 		fcn_sweep_adopt_end(sweep, ct, &end);
 	}
-	if (ct->status & IPS_DST_NAT) {
+	if (READ_ONCE(ct->status) & IPS_DST_NAT) {
 		end.inside = &reply->src;
 		end.peer = &orig->src;
 		end.ext = &orig->dst.u3;
@@ -903,7 +903,7 @@ static void fcn_sweep_stray(struct fcn_sweep *sweep, struct nf_conn *ct)
 {
 	struct fcn_mapping *m;
 
-	if (ct->status & (IPS_SEEN_REPLY | IPS_NAT_MASK) ||
+	if (READ_ONCE(ct->status) & (IPS_SEEN_REPLY | IPS_NAT_MASK) ||
 	    fcn_is_icmp(nf_ct_protonum(ct)))
 		return;
 	m = fcn_ct_owner(&sweep->fn->table, ct, IP_CT_DIR_ORIGINAL);
@@ -929,7 +929,7 @@ static int fcn_sweep_entry(struct nf_conn *ct, void *data)
 		fcn_sweep_session(sweep, ct, &s);
 	else
 		fcn_sweep_stray(sweep, ct);
-	if (ct->status & IPS_SRC_NAT && !s.out)
+	if (READ_ONCE(ct->status) & IPS_SRC_NAT && !s.out)
 		fcn_sweep_bystander(sweep, ct);
 	rcu_read_unlock();
 	return 0;
