@@ -302,20 +302,27 @@ static bool fcn_net_stale(const struct fcn_mapping *m, void *data)
 					      fcn_mapping_ext(m)));
 }
 
-/* An address or a device may have come or gone: looking beats knowing. */
+/*
+ * An address or a device may have come or gone: looking beats knowing.  A hairpin flow
+ * takes the address of the mapping that it is sent to, so one that is out of date may
+ * make another behind the walk's back: where there was one, it looks again.
+ */
 static void fcn_net_events(struct work_struct *work)
 {
 	struct fcn_net *fn = container_of(work, struct fcn_net, events.work);
 	unsigned long rest = READ_ONCE(fn->retry);
 	bool again;
+	u32 stale;
 
 	/* twice as long each time, until something happens */
 	WRITE_ONCE(fn->retry, min_t(unsigned long, 2 * rest, FCN_RETRY_MAX));
 	mutex_lock(&fn->mutex);
-	fcn_net_end(fn, fcn_net_stale, fn);
+	stale = fcn_net_end(fn, fcn_net_stale, fn);
 	again = !fcn_statics_follow(fn);
 	mutex_unlock(&fn->mutex);
-	if (again)
+	if (stale)
+		fcn_net_schedule_events(fn->net);
+	else if (again)
 		queue_delayed_work(fcn_workqueue, &fn->events, rest);
 }
 
@@ -376,7 +383,8 @@ int fcn_net_set_conf(struct fcn_net *fn, struct fcn_conf *conf)
 	if (adopt)
 		fcn_clock_adopt(fn);
 	fcn_wans_resolve(fn);
-	fcn_net_end(fn, fcn_net_stale, fn);
+	if (fcn_net_end(fn, fcn_net_stale, fn))
+		fcn_net_schedule_events(fn->net);
 	fcn_net_release(fn);
 	fcn_proc_own(fn);
 	return 0;
