@@ -86,8 +86,8 @@ struct fcn_stats {
  * @lingers:	the last rule of a family has gone, and maybe come back; its
  *		mappings, and so the hooks, have not gone
  * @ruleless:	when it went, jiffies
- * @dead:	the namespace is going: rules decide nothing any more, and are
- *		only left to be put
+ * @dead:	the namespace is going: rules, which read it with READ_ONCE(),
+ *		decide nothing any more, and are only left to be put
  * @statics:	the static forwards
  * @clock:	the worker
  * @table:	the mappings, with locks of its own
