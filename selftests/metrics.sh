@@ -13,7 +13,8 @@ need_module
 home_network
 firewall nft
 reflectors
-must_knob wan "wan eth7"
+# an interface may have such a name
+must_knob wan 'wan a\"=b'
 must_knob host_max_mappings 2
 
 # metrics [FILE]: in the shell of small routers
@@ -24,7 +25,7 @@ metrics() {
 
 # metric NAME[{LABELS}]: its value
 metric() {
-	awk -v name="$1" '$1 == name { print $2 }' "$TMP/metrics"
+	NAME=$1 awk '$1 == ENVIRON["NAME"] { print $2 }' "$TMP/metrics"
 }
 
 # Each family is announced once, right before its samples, and no sample is there twice.
@@ -37,7 +38,7 @@ well_formed() {
 			seen[family = $3] = 1
 			next
 		}
-		/^[a-z_]+({([a-z]+="[^"]*",?)+})? [0-9.]+$/ {
+		/^[a-z_]+({([a-z]+="([^"\\]|\\["\\n])*",?)+})? [0-9.]+$/ {
 			name = $1
 			sub(/{.*/, "", name)
 			if (name != family || $1 in sample)
@@ -62,6 +63,8 @@ expect_is "a counter" "$(stat_of mappings_created)" "$(metric fullcone_nat_mappi
 expect_is "what was refused, by cause" "$(stat_of drop_host_max_mappings)" \
 	"$(metric 'fullcone_nat_drops_total{cause="host_max_mappings"}')"
 expect_is "what strangers opened on an interface" 1 "$(metric 'fullcone_nat_wan_in_total{wan="wan",family="ipv4"}')"
+expect_is "a name is as it is" 0 "$(metric 'fullcone_nat_wan_in_total{wan="a\\\"=b",family="ipv4"}')"
+expect "what can fall is a gauge" grep -qx "# TYPE fullcone_nat_wan_in_unconfirmed gauge" "$TMP/metrics"
 expect_is "seconds are seconds" "$(awk '$1 == "sweep_interval_ms" { print $2 / 1000 }' <(on "$R" cat /proc/net/fullcone_nat/stats))" \
 	"$(metric fullcone_nat_sweep_interval_seconds)"
 expect_is "each counter is there" "$(on "$R" grep -c . /proc/net/fullcone_nat/stats)" \
@@ -74,7 +77,15 @@ fi
 expect "into a file" metrics "$TMP/file"
 expect "which is whole" well_formed "$TMP/file"
 expect_not "and alone" test -e "$TMP/file.new"
+expect_is "an option is none" "2 usage: fullcone-metrics [FILE]" "$(said=$(metrics --help 2>&1); echo "$? $said")"
+expect_not "and no file" test -e "$HERE/../--help"
 expect_match "who may not read it is told" "can't read /proc/net/fullcone_nat/stats" \
 	"$(on "$R" setpriv --reuid 65534 --regid 65534 --clear-groups busybox ash -s 2>&1 <"$HERE/../scripts/fullcone-metrics")"
+if [[ $we_loaded ]]; then
+	rmmod fullcone_nat
+	expect_not "without the module it has nothing to say" metrics "$TMP/file"
+	expect_not "and an old file is gone" test -e "$TMP/file"
+	insmod "$FULLCONE_KO"
+fi
 
 finish
