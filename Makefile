@@ -4,12 +4,14 @@
 #
 #	make			build fullcone_nat.ko for the running kernel, and
 #				xt_FULLCONENAT.ko, if that has x_tables
-#	make KDIR=DIR		build it for the kernel whose build tree DIR is
+#	make KDIR=DIR		build it for the kernel whose build tree DIR is, and with
+#				"install" put it where that kernel looks
 #	make iptables		build the plugin, iptables/libxt_FULLCONENAT.so
 #	make install		modules, programs, and the plugin if it is built
 #				(DESTDIR and PREFIX are honoured)
 #	make uninstall		and out again
 #	make install-akms	the source, to where Alpine's akms builds it for each kernel
+#	make uninstall-akms	and out again
 #	make check		all tests, in an emulated machine
 #	make check-debug	all tests on a kernel that complains; takes hours
 #	make check-hostile	hostile packets by the million, abuse, weeks of use; hours
@@ -28,12 +30,16 @@
 #	make lint		sparse, checkpatch, shellcheck
 #	make clean
 
+ifdef KDIR
+KVERSION ?= $(shell cat $(KDIR)/include/config/kernel.release)
+else
 KVERSION ?= $(shell uname -r)
-KDIR ?= /lib/modules/$(KVERSION)/build
+KDIR = /lib/modules/$(KVERSION)/build
+endif
 PREFIX ?= /usr/local
 SBINDIR = $(DESTDIR)$(PREFIX)/sbin
 MAN8DIR = $(DESTDIR)$(PREFIX)/share/man/man8
-MODDIR = $(DESTDIR)/lib/modules/$(KVERSION)/updates
+MODDIR = $(DESTDIR)/lib/modules/$(or $(KVERSION),$(error $(KDIR) does not say its kernel's release))/updates
 AKMSDIR = $(DESTDIR)/usr/src/fullcone-nat-$(shell cat VERSION)
 
 all: module
@@ -66,6 +72,9 @@ install-akms:
 	install -d $(AKMSDIR)/include
 	install -m 644 $(filter-out %.mod.c,$(wildcard *.c)) Kbuild VERSION alpine/AKMBUILD $(AKMSDIR)
 	install -m 644 include/*.h $(AKMSDIR)/include
+
+uninstall-akms:
+	rm -rf $(AKMSDIR)
 
 check:
 	scripts/check
@@ -112,6 +121,6 @@ clean: clean-module
 	$(MAKE) -C selftests clean
 	$(MAKE) -C iptables clean
 
-.PHONY: all module iptables install uninstall install-akms check check-debug check-hostile \
+.PHONY: all module iptables install uninstall install-akms uninstall-akms check check-debug check-hostile \
 	check-applications check-kernels check-machines check-configs check-mutations check-packages \
 	check-luci applications bench demo demo-matrix dist lint clean clean-module
