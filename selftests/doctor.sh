@@ -149,6 +149,100 @@ on "$R" iptables -P FORWARD ACCEPT
 on "$R" iptables -F FORWARD
 anew
 
+# closes CHAIN|none DESCRIPTION: a ruleset of nftables, or a chain of iptables where there is none of that name
+closes() {
+	on "$R" nft -f -
+	expect_is "$2" "$1" "$(doctor | sed -n 's/^firewall.* (chain \(.*\))$/\1/p' | grep . || echo none)"
+	on "$R" nft flush ruleset
+}
+
+closes "ip filter forward" "a table of one's own that is called filter, and a rule for the interface" <<-END
+	table ip filter {
+		chain forward {
+			type filter hook forward priority filter;
+			iifname "wan" counter drop comment "nobody"
+		}
+	}
+END
+closes "inet a forward" "two tables: what one lets in the other may drop" <<-END
+	table inet b {
+		chain forward {
+			type filter hook forward priority filter; policy drop;
+			ct status dnat accept
+		}
+	}
+	table inet a {
+		chain forward {
+			type filter hook forward priority filter;
+			iifname != { "br0", "lo" } ct state new log prefix "no drop: " reject
+			ct status dnat accept
+		}
+	}
+END
+closes none "what is not for IPv4, for another interface, or after it was taken, is none of it" <<-END
+	table ip6 home {
+		chain forward {
+			type filter hook forward priority filter; policy drop;
+		}
+	}
+	table bridge home {
+		chain forward {
+			type filter hook forward priority filter; policy drop;
+		}
+	}
+	table inet home {
+		set strangers {
+			type ipv4_addr
+			elements = { 192.0.2.1 }
+		}
+
+		chain forward {
+			type filter hook forward priority filter; policy drop;
+			iifname "tun0" drop
+			ct state invalid drop
+			iifname "wan" jump from_wan
+			reject
+		}
+
+		chain from_wan {
+			ip saddr @strangers drop
+			ct status dnat accept
+		}
+	}
+END
+set_sysctl "$R" net.ipv6.conf.wan.disable_ipv6=0
+on "$R" ip -6 addr add fd00:cb::1/64 dev wan nodad
+must_knob wan ""
+must_knob wan6 wan
+closes "ip6 home forward" "IPv6 has rules of its own" <<-END
+	table ip home {
+		chain forward {
+			type filter hook forward priority filter;
+			ct status dnat accept
+		}
+	}
+	table ip6 home {
+		chain forward {
+			type filter hook forward priority filter; policy drop;
+		}
+	}
+END
+on "$R" ip6tables -P FORWARD DROP
+told "ip6tables, before anybody came" firewall-iptables "lets in"
+mends firewall-iptables
+on "$R" ip6tables -P FORWARD ACCEPT
+on "$R" ip6tables -F FORWARD
+must_knob wan6 ""
+on "$R" ip6tables -t nat -A POSTROUTING -o wan -j FULLCONENAT
+told "rules for IPv6 alone" rule-missing "\(-i wan\) and none in PREROUTING"
+expect_not "are rules" grep -q "^inactive" <<<"$said"
+mends rule-missing
+on "$R" ip6tables -t nat -F
+on "$R" ip addr del fd00:cb::1/64 dev wan
+set_sysctl "$R" net.ipv6.conf.wan.disable_ipv6=1
+must_knob wan wan
+anew
+
 # Rules
 must_knob order last
 masquerade iptables
@@ -161,7 +255,7 @@ rules nft <<-END
 	-A POSTROUTING -o wan -j MASQUERADE
 	-A POSTROUTING -o wan -j FULLCONENAT
 END
-told "rules" rule-missing "none in PREROUTING"
+told "rules" rule-missing "\(-i wan\) and none in PREROUTING"
 mends rule-missing
 told "rules" rule-order "another rule takes the packets"
 mends rule-order
