@@ -138,6 +138,7 @@ on "$R" nft delete table inet home
 on "$R" iptables -P FORWARD DROP
 on "$R" iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
 on "$R" iptables -A FORWARD ! -i wan -j ACCEPT
+on "$R" iptables -A FORWARD -o tun0 -j ACCEPT
 anew
 told "iptables, before anybody came" firewall-iptables "lets in"
 endpoint x1 "$X1" udp 5000 $A:3000
@@ -151,7 +152,7 @@ anew
 
 # closes CHAIN|none DESCRIPTION: a ruleset of nftables, or a chain of iptables where there is none of that name
 closes() {
-	on "$R" nft -f -
+	on "$R" nft -f - || bail_out "nft does not take the rules: $2"
 	expect_is "$2" "$1" "$(doctor | sed -n 's/^firewall.* (chain \(.*\))$/\1/p' | grep . || echo none)"
 	on "$R" nft flush ruleset
 }
@@ -174,18 +175,42 @@ closes "inet a forward" "two tables: what one lets in the other may drop" <<-END
 	table inet a {
 		chain forward {
 			type filter hook forward priority filter;
-			iifname != { "br0", "lo" } ct state new log prefix "no drop: " reject
+			iifname != { "br0", "lo" } ct state new counter drop
 			ct status dnat accept
 		}
 	}
 END
-closes none "what is not for IPv4, for another interface, or after it was taken, is none of it" <<-END
-	table ip6 home {
+closes "inet fw forward" "what another chain lets in, of those it calls, or out to another interface" <<-END
+	table inet fw {
 		chain forward {
 			type filter hook forward priority filter; policy drop;
+			oifname "tun0" accept
+			meta nfproto ipv6 accept
+			iifname "br0" jump from_lan
+			iifname "wan" jump from_wan
+		}
+
+		chain from_lan {
+			ct status dnat accept
+		}
+
+		chain from_wan {
+			drop
 		}
 	}
-	table bridge home {
+END
+closes none "names with a star, a condition more" <<-END
+	table inet fw {
+		chain forward {
+			type filter hook forward priority filter; policy drop;
+			iifname { "wa*", "ppp*" } ip daddr 10.0.0.0/8 ct status dnat accept
+		}
+	}
+END
+on "$R" nft 'table bridge home { chain forward { type filter hook forward priority filter; policy drop; } }' 2>/dev/null ||
+	note "no tables for bridges here"
+closes none "what is not for IPv4, for another interface, or after it was taken, is none of it" <<-END
+	table ip6 home {
 		chain forward {
 			type filter hook forward priority filter; policy drop;
 		}
@@ -228,7 +253,9 @@ closes "ip6 home forward" "IPv6 has rules of its own" <<-END
 	}
 END
 on "$R" ip6tables -P FORWARD DROP
+on "$R" ip -6 route add blackhole default metric 9999
 told "ip6tables, before anybody came" firewall-iptables "lets in"
+expect_not "a route to nowhere is no line" grep -q "^other-line" <<<"$said"
 mends firewall-iptables
 on "$R" ip6tables -P FORWARD ACCEPT
 on "$R" ip6tables -F FORWARD
