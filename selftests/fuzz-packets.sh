@@ -26,8 +26,9 @@ need_tools conntrack
 packets=${FULLCONE_PACKETS:-60000}
 seed=${FULLCONE_SEED:-0}
 replay=${FULLCONE_REPLAY:-}
-# each run has a router of its own
-at_once=20000
+# Each run has a router of its own. Where packets are many, runs are long: what is around one takes as long as ten thousand of
+# them. And a packet that is to be found again, whose number is its run's, has to be in one run with those before it.
+at_once=$([[ ${FULLCONE_PACKETS:-} ]] && echo 100000 || echo 20000)
 [[ ! $replay ]] || packets=1
 mappings=/proc/net/fullcone_nat/mappings
 
