@@ -65,7 +65,7 @@ struct opened {
 /* What is known of two hosts, or endpoints */
 enum known {
 	ASKED,		/* to the first, which is inside, the second has sent something as such, */
-	LET_IN,		/* and nothing but the router's guard keeps that out */
+	LET_IN,		/* and nothing but the router's guard keeps that out, or has forged that */
 	BOUNCED,	/* the first has sent by the router to the second, both outside */
 	POSED,		/* the first is inside, and somebody outside has sent as if he were that */
 	FORGED,		/* the first is not, and somebody inside has */
@@ -507,8 +507,8 @@ static bool is_for_neighbours(const struct packet *p, const struct parsed *pr)
 }
 
 /*
- * @p belongs to a flow that somebody has opened to an inside address as such: conntrack
- * does not translate it. Errors about that may come from anybody.
+ * @p belongs to a flow that somebody has opened to an inside address as such, or inside with
+ * a forged one: conntrack does not translate it. Errors about that may come from anybody.
  */
 static bool is_let_in(const struct packet *p, const struct parsed *pr,
 		      const union endpoint *inside, const union endpoint *other)
@@ -560,10 +560,14 @@ static bool may_leave(const struct parsed *in, bool readable, const struct parse
 	return readable && keeps_source(in, pr);
 }
 
-/* It gets a mapping: what seems to be the router's own is masqueraded, and so is IPv4 in IPv6. */
+/*
+ * It gets a mapping: what seems to be the router's own is masqueraded, and so is IPv4 in IPv6,
+ * and a flow of somebody outside to somebody else there, also if its packets come from inside.
+ */
 static bool has_mapping(const struct parsed *in)
 {
 	return !is_router(&in->src, LAN) && !is_router(&in->src, WAN) &&
+	       !is_known(BOUNCED, in, &in->src, &in->dst) &&
 	       !(in->version == 6 && IN6_IS_ADDR_V4MAPPED(&in->src.in6.sin6_addr));
 }
 
@@ -740,6 +744,8 @@ static void speaks(void)
 		know(POSED, &pr, &pr.src, &pr.dst);
 	if (cause_side == LAN && !forged)
 		return;
+	if (forged && cause_side == LAN)
+		know(LET_IN, &pr, &pr.dst, &pr.src);
 	if (is_inside(&pr.dst)) {
 		know(ASKED, &pr, &pr.dst, &pr.src);
 		if (cause_side == LAN || open_router || is_router(&pr.dst, LAN))
