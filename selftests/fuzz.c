@@ -69,7 +69,7 @@ enum known {
 	BOUNCED,	/* the first has sent by the router to the second, both outside */
 	POSED,		/* the first is inside, and somebody outside has sent as if he were that */
 	FORGED,		/* the first is not, and somebody inside has */
-	TOLD,		/* the first, inside, has told the second of what was let in */
+	TOLD,		/* the first has told the second of what was let in, or as a neighbour */
 };
 
 static __u64 knowledge[KNOWN];	/* hashes */
@@ -459,11 +459,17 @@ static bool is_known(enum known what, const struct parsed *pr, const union endpo
 				      pr->ported));
 }
 
-/* What the error @pr in @p is about */
+/* What the error @pr in @p is about. Conntrack does not look at the version in there. */
 static bool quote_of(const struct packet *p, const struct parsed *pr, struct parsed *quote)
 {
-	return parse(p->data + pr->quoted, p->len - pr->quoted, quote) &&
-	       quote->version == pr->version;
+	static struct packet copy;
+
+	copy.len = p->len - pr->quoted;
+	if (!copy.len)
+		return false;
+	memcpy(copy.data, p->data + pr->quoted, copy.len);
+	copy.data[0] = pr->version << 4 | (copy.data[0] & 0xf);
+	return parse(copy.data, copy.len, quote);
 }
 
 /*
@@ -553,10 +559,12 @@ static bool may_leave(const struct parsed *in, bool readable, const struct parse
 	/* who has forged an inside address outside gets it back there */
 	if (is_inside(&pr->src) && readable && cause_side == WAN && keeps_source(in, pr))
 		return true;
+	if (unguarded && is_for_neighbours(&result, pr))
+		return true;
+	if (!pr->first && hosts_known(TOLD, &pr->src, &pr->dst))
+		return true;
 	if (is_inside(&pr->src))
-		return is_let_in(&result, pr, &pr->src, &pr->dst) ||
-		       (!pr->first && hosts_known(TOLD, &pr->src, &pr->dst)) ||
-		       (unguarded && is_for_neighbours(&result, pr));
+		return is_let_in(&result, pr, &pr->src, &pr->dst);
 	return readable && keeps_source(in, pr);
 }
 
@@ -578,7 +586,8 @@ static void outside(const struct parsed *in, bool readable, const struct parsed 
 	if (!may_leave(in, readable, pr))
 		wrong("what leaves has not the router's address", WAN);
 	/* the rest of it is in other fragments */
-	if (pr->error && pr->fragment && is_inside(&pr->src))
+	if (pr->fragment && pr->first &&
+	    ((pr->error && is_inside(&pr->src)) || is_for_neighbours(&result, pr)))
 		know(TOLD, pr, &pr->src, &pr->dst);
 	if (!is_router(&pr->src, WAN) || cause_side != LAN || !readable || !has_mapping(in))
 		return;

@@ -259,7 +259,7 @@ static inline bool parse(const __u8 *data, size_t len, struct parsed *pr)
 		pr->l4 = sizeof(*ip6);
 		/* ipv6_skip_exthdr() reads no more of a header */
 		while (pr->first &&
-		       pr->l4 + (pr->proto == IPPROTO_FRAGMENT ? 8 : 2) <= len) {
+		       pr->l4 + (pr->proto == IPPROTO_FRAGMENT ? 4 : 2) <= len) {
 			const __u8 *ext = data + pr->l4;
 
 			switch (pr->proto) {
