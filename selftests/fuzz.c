@@ -483,9 +483,12 @@ static void look_at_quote(const struct parsed *in, bool readable, const struct p
 	errors_out++;
 	if (!quote_of(&result, pr, &quote))
 		return;
-	/* what the router tells an inside host takes the route that he himself has given */
-	if (cause_side == LAN && readable && in->version == 4 && in->l4 > sizeof(struct iphdr) &&
-	    same_address(&quote.src, &in->src) && same_address(&quote.dst, &in->dst))
+	/*
+	 * Who is outside learns nothing from what he has sent himself, and what the router tells
+	 * an inside host takes the route that he himself has given.
+	 */
+	if (readable && same_address(&quote.src, &in->src) && same_address(&quote.dst, &in->dst) &&
+	    (cause_side == WAN || (in->version == 4 && in->l4 > sizeof(struct iphdr))))
 		return;
 	if ((is_inside(&quote.dst) && !hosts_known(ASKED, &quote.dst, &quote.src)) ||
 	    (is_inside(&quote.src) && !hosts_known(ASKED, &quote.src, &quote.dst)))
