@@ -754,9 +754,15 @@ static void speaks(void)
 		know(cause_side == LAN ? FORGED : POSED, &pr, &pr.src, &pr.src);
 	if (forged && cause_side == WAN)
 		know(POSED, &pr, &pr.src, &pr.dst);
-	if (cause_side == LAN && !forged)
+	if (cause_side == LAN && !forged) {
+		/* what comes from outside in the name of either belongs to it */
+		if (is_inside(&pr.dst)) {
+			know(LET_IN, &pr, &pr.dst, &pr.src);
+			know(LET_IN, &pr, &pr.src, &pr.dst);
+		}
 		return;
-	if (forged && cause_side == LAN)
+	}
+	if (cause_side == LAN)
 		know(LET_IN, &pr, &pr.dst, &pr.src);
 	if (is_inside(&pr.dst)) {
 		know(ASKED, &pr, &pr.dst, &pr.src);
