@@ -69,7 +69,7 @@ enum known {
 	BOUNCED,	/* the first has sent by the router to the second, both outside */
 	POSED,		/* the first is inside, and somebody outside has sent as if he were that */
 	FORGED,		/* the first is not, and somebody inside has */
-	TOLD,		/* the first has told the second of what was let in, or as a neighbour */
+	TOLD,		/* the first has told the second of a flow, or as a neighbour, in fragments */
 };
 
 static __u64 knowledge[KNOWN];	/* hashes */
@@ -589,8 +589,7 @@ static void outside(const struct parsed *in, bool readable, const struct parsed 
 	if (!may_leave(in, readable, pr))
 		wrong("what leaves has not the router's address", WAN);
 	/* the rest of it is in other fragments */
-	if (pr->fragment && pr->first &&
-	    ((pr->error && is_inside(&pr->src)) || is_for_neighbours(&result, pr)))
+	if (pr->fragment && pr->first && (pr->error || is_for_neighbours(&result, pr)))
 		know(TOLD, pr, &pr->src, &pr->dst);
 	if (!is_router(&pr->src, WAN) || cause_side != LAN || !readable || !has_mapping(in))
 		return;
