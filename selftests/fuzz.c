@@ -69,7 +69,7 @@ enum known {
 	BOUNCED,	/* the first has sent by the router to the second, both outside */
 	POSED,		/* the first is inside, and somebody outside has sent as if he were that */
 	FORGED,		/* the first is not, and somebody inside has */
-	TOLD,		/* the first has told the second of a flow, or as a neighbour, in fragments */
+	TOLD,		/* the first has told the second of a flow, or as a neighbour: fragments */
 };
 
 static __u64 knowledge[KNOWN];	/* hashes */
@@ -421,15 +421,18 @@ static bool host_has_opened(int proto, const union endpoint *e)
 {
 	union endpoint host = with_port(*e, 0);
 
-	return has_opened(proto == ANY_PROTO ? proto : HOST + proto, &host);
+	return has_opened(proto == ANY_PROTO ? proto : HOST + proto, &host) ||
+	       has_opened(FRAGMENTS, &host);
 }
 
-static void host_speaks(__u8 proto, const union endpoint *inside)
+static void host_speaks(const struct parsed *pr)
 {
-	union endpoint host = with_port(*inside, 0);
+	union endpoint host = with_port(pr->src, 0);
 
-	open_it(HOST + proto, &host);
+	open_it(HOST + pr->proto, &host);
 	open_it(ANY_PROTO, &host);
+	if (pr->fragment)
+		open_it(FRAGMENTS, &host);
 }
 
 /* @pr has told us that of the hosts, and if it has ports, of the endpoints. */
@@ -745,7 +748,7 @@ static void speaks(void)
 	impostors += cause_side == LAN && (forged || is_router(&pr.src, LAN));
 	scans += cause_side == WAN && pr.ported && is_quiet(&pr.dst, true);
 	if (cause_side == LAN) {
-		host_speaks(pr.proto, &pr.src);
+		host_speaks(&pr);
 		if (pr.ported)
 			open_it(pr.proto, &pr.src);
 	}
