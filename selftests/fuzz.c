@@ -576,12 +576,12 @@ static bool may_leave(const struct parsed *in, bool readable, const struct parse
 
 /*
  * It gets a mapping: what seems to be the router's own is masqueraded, and so is IPv4 in IPv6,
- * and a flow of somebody outside to somebody else there, also if its packets come from inside.
+ * and a flow of somebody outside that leads back there, also if its packets come from inside.
  */
 static bool has_mapping(const struct parsed *in)
 {
 	return !is_router(&in->src, LAN) && !is_router(&in->src, WAN) &&
-	       !is_known(BOUNCED, in, &in->src, &in->dst) &&
+	       !is_known(POSED, in, &in->src, &in->dst) &&
 	       !(in->version == 6 && IN6_IS_ADDR_V4MAPPED(&in->src.in6.sin6_addr));
 }
 
