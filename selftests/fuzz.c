@@ -431,7 +431,11 @@ static void host_speaks(const struct parsed *pr)
 
 	open_it(HOST + pr->proto, &host);
 	open_it(ANY_PROTO, &host);
-	if (pr->fragment)
+	/* the protocol is behind headers that go on in other fragments */
+	if (pr->version == 6 && pr->fragment && pr->first &&
+	    (pr->proto == IPPROTO_HOPOPTS || pr->proto == IPPROTO_ROUTING ||
+	     pr->proto == IPPROTO_DSTOPTS || pr->proto == IPPROTO_AH ||
+	     pr->proto == IPPROTO_FRAGMENT))
 		open_it(FRAGMENTS, &host);
 }
 
