@@ -124,12 +124,7 @@ root_unpack() {
 
 	suite=$(root_suite "$1") base=${suite%-backports}
 	machine_traits "$(machine_of "$1")"
-	main=$(debian_mirror Debian)
-	if [[ ! $main ]]; then
-		apt_update
-		main=$(debian_mirror Debian)
-	fi
-	[[ $main ]] || die "kernel $1 is Debian's, and apt has no Debian mirror configured here"
+	main=$(root_mirror) || return
 
 	sources=("deb $main $suite main")
 	[[ $suite == "$base" ]] || sources+=("deb $main $base main")
@@ -146,6 +141,36 @@ root_unpack() {
 	quietly "root-$1" mmdebstrap --variant=extract --mode=root --format=directory \
 		--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
 		--architectures="$architectures" --include="$packages" "$base" "$2" "${sources[@]}"
+}
+
+# root_mirror: where this machine gets Debian's packages
+root_mirror() {
+	local main
+
+	main=$(debian_mirror Debian)
+	if [[ ! $main ]]; then
+		apt_update
+		main=$(debian_mirror Debian)
+	fi
+	[[ $main ]] || die "this kernel is Debian's, and apt has no Debian mirror configured here"
+	printf '%s\n' "$main"
+}
+
+# root_source DIR: the whole source of the newest kernel
+root_source() {
+	local suite base main new status=0
+
+	suite=$(root_suite newest) base=${suite%-backports}
+	need mmdebstrap debian-archive-keyring
+	main=$(root_mirror) || return
+	new=$(mktemp -d "$FULLCONE_CACHE/new.XXXXXX")
+	say "fetching the newest linux-source"
+	quietly newest-source mmdebstrap --variant=extract --mode=root --format=directory \
+		--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --architectures=amd64 \
+		--include="linux-source/$suite" "$base" "$new" "deb $main $suite main" "deb $main $base main" &&
+		kernel_source_unpack "$new" "$1" || status=1
+	rm -rf "$new"
+	return "$status"
 }
 
 # root_compiler SUITE: packages, separated by commas. Backports have to be asked for.

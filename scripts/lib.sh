@@ -363,11 +363,16 @@ kernel_source() {
 	{
 		kernel_source_download "$new" "$package" ||
 			{ apt_update && kernel_source_download "$new" "$package"; }
-	} && dpkg -x "$new"/*.deb "$new" && mkdir -p "$dir" &&
-		tar -xf "$(find "$new/usr/src" -type f -name '*.tar.*' ! -name '*.sig' -print -quit)" \
-			-C "$dir" --strip-components=1 "$@" || status=1
+	} && dpkg -x "$new"/*.deb "$new" && kernel_source_unpack "$new" "$dir" "$@" || status=1
 	rm -rf "$new"
 	return "$status"
+}
+
+# kernel_source_unpack ROOT DIR [TAR-ARGUMENT...]: from the unpacked package in ROOT
+kernel_source_unpack() {
+	mkdir -p "$2" &&
+		tar -xf "$(find "$1/usr/src" -type f -name '*.tar.*' ! -name '*.sig' -print -quit)" \
+			-C "$2" --strip-components=1 "${@:3}"
 }
 
 kernel_source_download() {
