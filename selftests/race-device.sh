@@ -22,8 +22,10 @@ shared+=(R NET SRV W2 at_line at_c)
 printf '%s\n' "${at_line[@]}" | ip -n "$R" -batch -
 printf '%s\n' "${at_c[@]}" | ip -n "$SRV" -batch -
 
-# One "ip" for each place carries out what is done there: to start one takes longer.
+# One "ip" for each place carries out what is done there: to start one takes longer. But each namespace that it is told of it
+# keeps open, so after a while there are new ones.
 there() {
+	[[ ! $router ]] || exec {router}>&- {net}>&- {srv}>&-
 	exec {router}> >(exec ip -force -batch - 2>&1) {net}> >(exec ip -n "$NET" -force -batch - 2>&1) \
 		{srv}> >(exec ip -n "$SRV" -force -batch - 2>&1)
 }
@@ -74,10 +76,10 @@ back() {
 }
 
 race() {
-	local round=0 value kind router net srv
+	local round=0 value kind router="" net srv
 
-	there
 	while ((round < rounds)); do
+		((round % 100)) || there
 		for kind in renamed deleted moved down; do
 			counter mappings_ended
 			gone "$kind"

@@ -74,8 +74,12 @@ race() {
 	local round=0 ip net old new value end
 
 	exec {ip}> >(exec ip -force -batch - 2>&1)
-	exec {net}> >(exec ip -n "$NET" -force -batch - 2>&1)
 	while ((round < rounds)); do
+		# it keeps each namespace open that it is told of
+		if ((round % 100 == 0)); then
+			((!round)) || exec {net}>&-
+			exec {net}> >(exec ip -n "$NET" -force -batch - 2>&1)
+		fi
 		old=${lines[round % ${#lines[@]}]} new=${lines[(round + 1) % ${#lines[@]}]}
 		redial "$old" "$new" || break
 		seen $((7000 + round % 2000))
