@@ -18,7 +18,7 @@ C=198.51.100.10
 ip -n "$R" link add other type veth peer name other netns "$SRV" || bail_out "no second line"
 at_line=("addr add $W2/24 dev other" "link set other up")
 at_c=("addr add $C/24 dev other" "link set other up")
-shared+=(R NET SRV W2 at_line at_c)
+shared+=(R NET SRV W2 HERE at_line at_c)
 printf '%s\n' "${at_line[@]}" | ip -n "$R" -batch -
 printf '%s\n' "${at_c[@]}" | ip -n "$SRV" -batch -
 
@@ -47,6 +47,18 @@ back_again() {
 	done
 }
 
+# arrived: until the other namespace has it; on its way it is nowhere
+arrived() {
+	local end=$((SECONDS + 60))
+
+	until "$HERE/within" "$NET" test -e /proc/sys/net/ipv4/conf/other; do
+		if ((SECONDS > end)); then
+			complain "other does not come to $NET in 60 s"
+			return 1
+		fi
+	done
+}
+
 gone() {
 	case $1 in
 	renamed) router "link set other down" "link set other name third" "link set third up" ;;
@@ -66,7 +78,7 @@ back() {
 		printf '%s\n' "${at_c[@]}" >&"$srv"
 		;;
 	moved)
-		device gone other || return
+		arrived || return
 		echo "link set other netns $R" >&"$net"
 		device there other || return
 		router "${at_line[@]}"
@@ -99,7 +111,7 @@ targets+=("$C:4000-4001")
 packets
 first=$(probe "$X1" udp 6500 $A:3000)
 beside reader reader
-run_race race there router gone back back_again
+run_race race there router arrived gone back back_again
 expect_beside reader readings
 expect_is "X1's endpoint on the other interface is the same" "$first" "$(probe "$X1" udp 6500 $B:3000)"
 settled
