@@ -103,12 +103,12 @@ per_cent() {
 	printf '%d.%03d %%\n' $(($1 / 10000)) $(($1 % 10000 / 10))
 }
 
-# bystander DESCRIPTION: what X2 loses in 20 s, and how long it takes to end all flows of his router
+# bystander DESCRIPTION: what X2 loses in five seconds, and how long it takes to end all flows of his router
 bystander() {
 	local from
 
 	start bystander "$X2" "$HERE/bystander" "$X2@$H2" "$SRV@$A" "$STRANGER@$Z"
-	pause 20
+	pause 5
 	kill "${pids[bystander]}"
 	wait "${pids[bystander]}"
 	unset "pids[bystander]"
