@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Kernels built from the source of the distribution's own, and put into the cache like
-# a stock one: "debug", with everything on that complains, "kcsan", which sees data races,
-# "locks", which counts who waits for a lock, "native", which is user-mode Linux,
-# "native-debug", that with KASAN and others, for millions of packets and thousands of rounds
-# of races, "bare" and "noproc", in which much is off that a kernel can do without. The source
-# of native-debug is Debian's newest: those before 6.19 have one processor there, and take six
-# times as long to start a program. Sourced by lib.sh.
+# a stock one: "debug", with everything on that complains, "locks", which counts who waits for
+# a lock, "native", which is user-mode Linux, "native-debug", that with KASAN and others, for
+# millions of packets and thousands of rounds of races, "native-kcsan", that with an eye for data
+# races, "bare" and "noproc", in which much is off that a kernel can do without. The source of
+# native-debug and native-kcsan is Debian's newest: those before 6.19 have one processor there,
+# and take six times as long to start a program. Sourced by lib.sh.
 
-BUILT_KERNELS="debug kcsan locks native native-debug bare noproc"
+BUILT_KERNELS="debug locks native native-debug native-kcsan bare noproc"
 BUILT_CONFIGS=$(realpath "${BASH_SOURCE[0]%/*}/kernels")
 
 # What is different in the source of all, besides built_patch: of each allocation
@@ -54,7 +54,7 @@ built_patch() {
 
 # built_source DIR VERSION
 built_source() {
-	if [[ $2 == native-debug ]]; then
+	if [[ $2 == native-* ]]; then
 		root_source "$1"
 	else
 		kernel_source "$1"

@@ -33,8 +33,8 @@ all_read() {
 	grep -q "$watch_mark" $said && grep -q "$end_mark" $said && ! grep -q 'error reading' $said.errors
 }
 
-# KCSAN stops at one access in 4,000 and waits for somebody else's for 20 or 80 microseconds,
-# in which an emulated processor does hardly anything. It is to stop for a third of the time.
+# KCSAN stops at one access in 4,000 and waits for somebody else's for 20 or 80 microseconds.
+# It is to stop for a third of the time.
 watch_longer() {
 	local parameters=/sys/module/kcsan/parameters window
 
