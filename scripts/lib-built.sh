@@ -24,17 +24,22 @@ is_built() {
 	[[ " $BUILT_KERNELS " == *" $1 "* ]]
 }
 
-# built_config VERSION: its options. What a kernel's own file says is not set, is not.
+# built_config VERSION: its options. What its own file, or that of its kind, says is not set,
+# is not.
 built_config() {
-	local machine=qemu
+	local kind
 
-	[[ $1 != native* ]] || machine=
+	case $1 in
+	native)		kind='' ;;
+	native-*)	kind=native-smp.config ;;
+	*)		kind=qemu.config ;;
+	esac
 	printf 'CONFIG_LOCALVERSION="-%s"\n' "$1"
 	(
 		cd "$BUILT_CONFIGS" || return
-		awk 'FNR == NR && / is not set$/ { off[$2] }
-			FNR != NR && /^CONFIG_/ { name = $1; sub(/=.*/, "", name); if (!(name in off)) print }' \
-			"$1.config" ${machine:+qemu.config} {system,router,"$1"}.config
+		awk '/ is not set$/ { off[$2] }
+			/^CONFIG_/ { name = $1; sub(/=.*/, "", name); if (!(name in off)) print }' \
+			"$1.config" ${kind:+"$kind"} {system,router}.config
 	) | sort
 }
 
